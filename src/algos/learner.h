@@ -1,0 +1,30 @@
+// The waist of learning: turns batches into updates. Called by the learner loop's thread only.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/safetensors.h"
+#include "rollout/trajectory_batch.h"
+
+namespace pawl::algos {
+
+// Metrics of one update in order; NaN = undefined.
+using UpdateMetrics = std::vector<std::pair<std::string, double>>;
+
+class Learner {
+ public:
+  virtual ~Learner() = default;
+  // Learns from one rollout. `update` counts from 0 (it keys the shuffles and schedules); progress in [0, 1) is the share of
+  // the whole run done before this update. Throws RunError naming the tensor when a loss or gradient is not finite; the
+  // weights are then as before that minibatch.
+  virtual UpdateMetrics Update(const rollout::TrajectoryBatch& batch, int64_t update, double progress) = 0;
+  // Current weights, flat, in the layout of kernels::MlpLayout (fused) or of the module's parameters (LibTorch).
+  virtual std::span<const float> Weights() const = 0;
+  virtual void Save(core::ArrayMap& out) const = 0;  // weights, optimizer, counters
+  virtual void Load(const core::ArrayMap& in) = 0;
+};
+
+}  // namespace pawl::algos
