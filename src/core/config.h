@@ -13,7 +13,8 @@
 //     }
 //   };
 //
-// Field types: bool, int, int64_t, uint64_t, double, std::string, enums, std::vector of int64_t/double/std::string.
+// Field types: bool, int, int64_t, uint64_t (up to 2^63 - 1, TOML's largest integer), double, std::string, enums,
+// std::vector of int64_t/double/std::string.
 // A Visit function must list the same names in the same order whatever the values are.
 #pragma once
 #include <cstdint>
@@ -33,6 +34,7 @@ struct FieldInfo {
   double min = -std::numeric_limits<double>::infinity();  // numbers: inclusive; vectors: each element
   double max = std::numeric_limits<double>::infinity();
   const char* unit = "";  // "s", "rad", "env steps", ...
+  bool allow_infinite = false;  // doubles: inf and -inf are values too (within min and max); NaN never is
 };
 
 // Specialise for each enum of a config: template <> struct EnumNames<Activation> { static constexpr std::pair<...> table[] };
@@ -162,7 +164,7 @@ void LoadConfig(const Table& table, T& config, const std::string& prefix = "") {
 template <class T>
 std::vector<FieldDoc> DescribeConfig(T config, const std::string& prefix = "") {
   std::vector<FieldDoc> out;
-  internal::Describer describer(out, prefix);
+  internal::Describer describer(out, prefix.empty() ? "" : prefix + ".");
   config.Visit(describer);
   return out;
 }

@@ -1,0 +1,188 @@
+#include "core/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "core/error.h"
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#endif
+
+namespace pawl::core {
+namespace {
+namespace fs = std::filesystem;
+
+Error SystemError(const char* operation, const fs::path& path, int code) {
+  const char* hint = "";
+  if (code == ENOSPC || code == EDQUOT) hint = "free some disk space or choose another folder";
+  if (code == EACCES || code == EPERM || code == EROFS)
+    hint = "check the permissions of the file and its folder";
+  return RunError({.what = fmt::format("cannot {} '{}': {}", operation, path.string(),
+                                       std::generic_category().message(code)),
+                   .hint = hint});
+}
+
+// Owns a descriptor; Close() reports what the destructor must swallow.
+class Descriptor {
+ public:
+  Descriptor(const char* operation, const fs::path& path, int flags)
+      : operation_(operation), path_(path) {
+    do {
+      fd_ = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
+    } while (fd_ < 0 && errno == EINTR);
+    if (fd_ < 0) throw SystemError(operation, path, errno);
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  // Returns 0 only at the end of the file.
+  size_t Read(void* out, size_t size) {
+    ssize_t count;
+    do {
+      count = ::read(fd_, out, size);
+    } while (count < 0 && errno == EINTR);
+    if (count < 0) Fail();
+    return static_cast<size_t>(count);
+  }
+  void WriteAll(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) Fail();
+      bytes = bytes.subspan(static_cast<size_t>(count));
+    }
+  }
+  void Sync() {
+    int result;
+    do {
+      result = ::fsync(fd_);
+    } while (result < 0 && errno == EINTR);
+    // some file systems cannot sync a folder and say so with these two
+    if (result < 0 && errno != EINVAL && errno != ENOTSUP) Fail();
+  }
+  // On network file systems a full disk may show up only here. EINTR: the descriptor is gone on
+  // Linux all the same.
+  void Close() {
+    const int fd = fd_;
+    fd_ = -1;
+    if (::close(fd) < 0 && errno != EINTR) Fail();
+  }
+  size_t SizeHint() const {
+    struct stat info;
+    return ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<size_t>(info.st_size)
+                                                             : 0;
+  }
+
+ private:
+  [[noreturn]] void Fail() const { throw SystemError(operation_, path_, errno); }
+
+  const char* operation_;
+  fs::path path_;
+  int fd_ = -1;
+};
+
+// Reads to the end of the file, not to its reported size: pipes and /proc report 0.
+template <class Container>
+Container ReadWhole(const fs::path& path) {
+  Descriptor file("read", path, O_RDONLY);
+  Container contents;
+  size_t used = 0;
+  contents.resize(file.SizeHint() + 1);
+  while (const size_t count = file.Read(contents.data() + used, contents.size() - used)) {
+    used += count;
+    if (used == contents.size()) contents.resize(contents.size() * 2);
+  }
+  contents.resize(used);
+  return contents;
+}
+
+std::span<const std::byte> AsBytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+constexpr std::array<uint32_t, 256> kCrcTable = [] {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82F63B78u : 0);
+    table[i] = crc;
+  }
+  return table;
+}();
+
+uint32_t CrcPortable(const std::byte* data, size_t size, uint32_t crc) {
+  for (size_t i = 0; i < size; ++i)
+    crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<uint8_t>(data[i])) & 0xFF];
+  return crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) uint32_t CrcSse42(const std::byte* data, size_t size,
+                                                    uint32_t crc) {
+  uint64_t wide = crc;
+  for (; size >= 8; size -= 8, data += 8) {
+    uint64_t word;
+    std::memcpy(&word, data, 8);
+    wide = _mm_crc32_u64(wide, word);
+  }
+  return CrcPortable(data, size, static_cast<uint32_t>(wide));
+}
+#endif
+}  // namespace
+
+std::string ReadTextFile(const fs::path& path) { return ReadWhole<std::string>(path); }
+
+std::vector<std::byte> ReadBinaryFile(const fs::path& path) {
+  return ReadWhole<std::vector<std::byte>>(path);
+}
+
+void WriteFileSynced(const fs::path& path, std::span<const std::byte> bytes) {
+  Descriptor file("write", path, O_WRONLY | O_CREAT | O_TRUNC);
+  file.WriteAll(bytes);
+  file.Sync();
+  file.Close();
+}
+
+void WriteFileAtomic(const fs::path& path, std::span<const std::byte> bytes) {
+  const fs::path temporary = path.string() + ".tmp";
+  try {
+    WriteFileSynced(temporary, bytes);
+    if (::rename(temporary.c_str(), path.c_str()) < 0) throw SystemError("write", path, errno);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  SyncFolder(path.has_parent_path() ? path.parent_path() : ".");
+}
+
+void WriteFileAtomic(const fs::path& path, std::string_view text) {
+  WriteFileAtomic(path, AsBytes(text));
+}
+void WriteFileSynced(const fs::path& path, std::string_view text) {
+  WriteFileSynced(path, AsBytes(text));
+}
+
+void SyncFolder(const fs::path& folder) {
+  Descriptor descriptor("sync", folder, O_RDONLY | O_DIRECTORY);
+  descriptor.Sync();
+  descriptor.Close();
+}
+
+uint32_t Crc32c(std::span<const std::byte> bytes, uint32_t seed) {
+  const uint32_t crc = ~seed;
+#if defined(__x86_64__)
+  static const bool has_sse42 = __builtin_cpu_supports("sse4.2");
+  if (has_sse42) return ~CrcSse42(bytes.data(), bytes.size(), crc);
+#endif
+  return ~CrcPortable(bytes.data(), bytes.size(), crc);
+}
+
+}  // namespace pawl::core
