@@ -58,6 +58,7 @@ struct StepResult {
   bool truncated = false;   // the time limit (or another limit outside the task) cut it: bootstrap from the observation
   bool success = false;     // the success condition holds at this step
   Divergence divergence = Divergence::kNone;  // set: terminated, reward 0, the observation is the last finite one
+  std::span<const double> extra;  // [EnvSpec::extra_names] or empty; valid until the environment's next call
 };
 
 class Env {

@@ -1,0 +1,48 @@
+#include "envs/registry.h"
+
+#include "envs/gym_entries.h"
+
+namespace pawl::envs {
+namespace {
+
+std::vector<EnvEntry>& Table() {
+  static std::vector<EnvEntry> table = [] {
+    std::vector<EnvEntry> all;
+    for (auto family : {LocomotionEntries, ManipulationEntries, BalanceEntries,
+                        ClassicControlEntries}) {
+      for (EnvEntry& entry : family()) all.push_back(std::move(entry));
+    }
+    return all;
+  }();
+  return table;
+}
+
+}  // namespace
+
+const std::vector<EnvEntry>& Entries() { return Table(); }
+
+void RegisterEnv(EnvEntry entry) {
+  for (const EnvEntry& other : Table()) {
+    PAWL_CHECK(other.id != entry.id, "environment '{}' is registered already", entry.id);
+  }
+  Table().push_back(std::move(entry));
+}
+
+const EnvEntry& FindEnv(const std::string& id) {
+  std::vector<std::string> known;
+  for (const EnvEntry& entry : Table()) {
+    if (entry.id == id) return entry;
+    known.push_back(entry.id);
+  }
+  const std::string nearest = NearestName(id, known);
+  throw UserError({.what = fmt::format("there is no environment '{}'", id),
+                   .where = "env.id",
+                   .expected = "a name that `pawl envs` lists",
+                   .hint = nearest.empty() ? "" : fmt::format("did you mean '{}'?", nearest)});
+}
+
+std::unique_ptr<Env> MakeEnv(const EnvConfig& config, uint64_t seed, int env_idx) {
+  return FindEnv(config.id).make(config, seed, env_idx);
+}
+
+}  // namespace pawl::envs
