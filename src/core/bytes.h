@@ -27,8 +27,9 @@ class ByteWriter {
     PutBytes(values.data(), values.size_bytes());
   }
   void PutBytes(const void* data, size_t size) {
-    const auto* p = static_cast<const std::byte*>(data);
-    bytes_.insert(bytes_.end(), p, p + size);
+    const size_t old_size = bytes_.size();
+    bytes_.resize(old_size + size);
+    if (size > 0) std::memcpy(bytes_.data() + old_size, data, size);
   }
   const std::vector<std::byte>& bytes() const { return bytes_; }
   std::vector<std::byte> Take() { return std::move(bytes_); }

@@ -159,9 +159,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadInput{
             "count = 3.0",
             "count is the number 3.0 at t.toml:1: expected an integer between 1 and 10 (write 3)"},
-        BadInput{
-            "steps = 1e6",
-            "steps is the number 1e+06 at t.toml:1: expected an integer >= 0 (write 1000000)"},
+        BadInput{"steps = 1e6",
+                 "steps is the number 1e+06 at t.toml:1: expected an integer >= 0 (write 1000000)"},
         BadInput{"steps = 1.5", "steps is the number 1.5 at t.toml:1: expected an integer >= 0"},
         BadInput{"limit = true", "limit is true at t.toml:1: expected a number >= -1"},
         BadInput{"name = 3", "name is the integer 3 at t.toml:1: expected a text (write \"3\")"},

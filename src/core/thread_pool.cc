@@ -1,0 +1,80 @@
+#include "core/thread_pool.h"
+
+#include "core/error.h"
+
+namespace pawl::core {
+
+ThreadPool::ThreadPool(int num_threads) {
+  PAWL_CHECK_GE(num_threads, 1, "threads of a pool");
+  for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this] { ThreadMain(); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  has_job_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+void ThreadPool::RunJob(int64_t n, void (*call)(const void*, int64_t), const void* body) {
+  PAWL_CHECK(!running_.exchange(true), "ThreadPool::Run while another Run is under way");
+  struct Running {
+    std::atomic<bool>& flag;
+    ~Running() { flag = false; }
+  } running{running_};
+
+  Job job{.n = n, .call = call, .body = body};
+  const bool shared = !threads_.empty() && n > 1;
+  if (shared) {
+    {
+      std::lock_guard lock(mutex_);
+      job_ = &job;
+      ++job_count_;
+    }
+    has_job_.notify_all();
+  }
+  Work(job);
+  if (shared) {
+    std::unique_lock lock(mutex_);
+    job_ = nullptr;  // nobody joins any more: the job lives on this stack
+    job_done_.wait(lock, [&] { return job.workers == 0; });
+  }
+  if (job.failure) std::rethrow_exception(job.failure);
+}
+
+// Indices are handed out in ascending order, so every index below a failed one runs to its end: the
+// lowest failure is the same in every run, although the rest is left out.
+void ThreadPool::Work(Job& job) {
+  for (int64_t i; (i = job.next.fetch_add(1, std::memory_order_relaxed)) < job.n;) {
+    try {
+      job.call(job.body, i);
+    } catch (...) {
+      std::lock_guard lock(mutex_);
+      if (i < job.failed_index) {
+        job.failed_index = i;
+        job.failure = std::current_exception();
+      }
+      job.next.store(job.n, std::memory_order_relaxed);
+    }
+  }
+}
+
+void ThreadPool::ThreadMain() {
+  uint64_t last_job = 0;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    has_job_.wait(lock, [&] { return stopping_ || (job_ != nullptr && job_count_ != last_job); });
+    if (stopping_) return;
+    last_job = job_count_;
+    Job& job = *job_;
+    ++job.workers;
+    lock.unlock();
+    Work(job);
+    lock.lock();
+    if (--job.workers == 0) job_done_.notify_one();
+  }
+}
+
+}  // namespace pawl::core

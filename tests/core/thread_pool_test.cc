@@ -1,0 +1,83 @@
+#include "core/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <latch>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+
+namespace pawl::core {
+namespace {
+
+class ThreadPoolOfSize : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Sizes, ThreadPoolOfSize, ::testing::Values(1, 2, 4));
+
+TEST_P(ThreadPoolOfSize, EveryIndexRunsExactlyOnce) {
+  ThreadPool pool(GetParam());
+  EXPECT_EQ(pool.size(), GetParam());
+  for (const int n : {0, 1, 2, 3, 100, 1000}) {
+    for (int repeat = 0; repeat < 20; ++repeat) {
+      std::vector<int> count(n);
+      pool.Run(n, [&](int64_t i) { ++count[i]; });
+      ASSERT_EQ(count, std::vector<int>(n, 1));
+    }
+  }
+}
+
+TEST_P(ThreadPoolOfSize, TheLowestFailingIndexIsRethrownWhateverTheTiming) {
+  ThreadPool pool(GetParam());
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    std::string caught;
+    try {
+      pool.Run(64, [](int64_t i) {
+        if (i % 10 == 7) throw Error("index " + std::to_string(i));
+      });
+    } catch (const Error& error) {
+      caught = error.what();
+    }
+    ASSERT_EQ(caught, "index 7");
+  }
+  int sum = 0;
+  pool.Run(1, [&](int64_t) { ++sum; });  // and the pool goes on working
+  EXPECT_EQ(sum, 1);
+}
+
+TEST(ThreadPool, AllThreadsWorkIncludingTheCaller) {
+  ThreadPool pool(3);
+  std::latch all(3);
+  std::vector<std::thread::id> ids(3);
+  // each index waits for the others: it ends only if three threads take one each
+  pool.Run(3, [&](int64_t i) {
+    ids[i] = std::this_thread::get_id();
+    all.arrive_and_wait();
+  });
+  const std::set<std::thread::id> distinct(ids.begin(), ids.end());
+  EXPECT_EQ(distinct.size(), 3u);
+  EXPECT_TRUE(distinct.contains(std::this_thread::get_id()));
+}
+
+TEST(ThreadPool, SizeOneStaysOnTheCallingThreadInOrder) {
+  ThreadPool pool(1);
+  const auto caller = std::this_thread::get_id();
+  std::vector<int64_t> order;
+  pool.Run(4, [&](int64_t i) {
+    order.push_back(i);
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+  });
+  EXPECT_EQ(order, (std::vector<int64_t>{0, 1, 2, 3}));
+}
+
+TEST(ThreadPool, ARunInsideARunIsRefused) {
+  ThreadPool pool(2);
+  EXPECT_THROW(pool.Run(2, [&](int64_t) { pool.Run(1, [](int64_t) {}); }), Error);
+  EXPECT_NO_THROW(pool.Run(2, [](int64_t) {}));
+}
+
+TEST(ThreadPool, NoThreadsIsRefused) { EXPECT_THROW(ThreadPool(0), Error); }
+
+}  // namespace
+}  // namespace pawl::core
