@@ -3,9 +3,8 @@
 #include <mujoco/mujoco.h>
 
 #include <cctype>
+#include <cstring>
 #include <mutex>
-
-#include "core/error.h"
 
 namespace pawl::envs {
 namespace {
@@ -26,6 +25,19 @@ std::vector<Kind>& Kinds() {
   return kinds;
 }
 
+// Runs of white space, newlines among them, become one space.
+std::string OneLine(const char* text) {
+  std::string line;
+  for (; *text != 0; ++text) {
+    if (!std::isspace(static_cast<unsigned char>(*text))) {
+      line += *text;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  return line;
+}
+
 // "Nan, Inf or huge value in QACC at DOF 3. Time = 0.12." -> the same without digits and signs inside numbers
 std::string KeyOf(const std::string& text) {
   std::string key;
@@ -35,23 +47,12 @@ std::string KeyOf(const std::string& text) {
   return key;
 }
 
-void OnMessage(const mjLogMessage* message) {
-  if (message->level == mjLOG_ERROR) {
-    // MuJoCo assumes that an error handler does not return
-    throw RunError({.what = fmt::format("MuJoCo: {}", message->subject),
-                    .where = message->func != nullptr ? message->func : ""});
-  }
-  if (message->level == mjLOG_WARNING) AddMujocoWarning(message->subject);
+std::string& LoadingPath() {
+  thread_local std::string path;
+  return path;
 }
 
-}  // namespace
-
-void InstallMujocoLog() {
-  static const mjfLogHandler previous = mju_setLogHandler(&OnMessage);
-  (void)previous;
-}
-
-void AddMujocoWarning(const std::string& text) {
+void AddWarning(const std::string& text) {
   std::string key = KeyOf(text);
   std::lock_guard lock(Mutex());
   for (Kind& kind : Kinds()) {
@@ -62,6 +63,32 @@ void AddMujocoWarning(const std::string& text) {
   }
   if (Kinds().size() < kMaxKinds) Kinds().push_back({std::move(key), {text, 1}});
 }
+
+void OnMessage(const mjLogMessage* message) {
+  if (message->level == mjLOG_ERROR) {
+    // MuJoCo assumes that an error handler does not return
+    const Error error = RunError({.what = "MuJoCo: " + OneLine(message->subject)});
+    if (std::strstr(message->subject, "out of memory") != nullptr) {
+      throw MujocoMemoryError(error.what());
+    }
+    throw error;
+  }
+  if (message->level == mjLOG_WARNING) {
+    const std::string& path = LoadingPath();
+    const std::string text = OneLine(message->subject);
+    AddWarning(path.empty() ? text : fmt::format("{}: {}", path, text));
+  }
+}
+
+}  // namespace
+
+void InstallMujocoLog() {
+  static const mjfLogHandler previous = mju_setLogHandler(&OnMessage);
+  (void)previous;
+}
+
+MujocoLoadScope::MujocoLoadScope(std::string path) { LoadingPath() = std::move(path); }
+MujocoLoadScope::~MujocoLoadScope() { LoadingPath().clear(); }
 
 std::vector<MujocoWarning> TakeMujocoWarnings() {
   std::lock_guard lock(Mutex());

@@ -6,7 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
+
 namespace pawl::envs {
+
+// MuJoCo ran out of a simulation's own memory (<size memory="..."/>), by the text of its error.
+class MujocoMemoryError : public Error {
+ public:
+  using Error::Error;
+};
 
 // Installs the handler; later calls do nothing. Called by everything here that touches MuJoCo.
 void InstallMujocoLog();
@@ -15,8 +23,14 @@ struct MujocoWarning {
   std::string text;   // first of its kind: numbers inside the text do not make a new kind
   int64_t count = 0;  // how often it came since the last take
 };
-// Keeps a warning as if MuJoCo had raised it (model files load with warnings in a string).
-void AddMujocoWarning(const std::string& text);
+// While it lives, warnings of this thread begin with the name of the model file that is being loaded.
+class MujocoLoadScope {
+ public:
+  explicit MujocoLoadScope(std::string path);
+  ~MujocoLoadScope();
+  MujocoLoadScope(const MujocoLoadScope&) = delete;
+  MujocoLoadScope& operator=(const MujocoLoadScope&) = delete;
+};
 // The warnings since the last call, oldest first, at most 64 kinds.
 std::vector<MujocoWarning> TakeMujocoWarnings();
 

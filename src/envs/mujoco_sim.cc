@@ -20,16 +20,15 @@ std::string Trimmed(std::string text) {
 }
 
 SharedModel LoadFile(const std::string& path) {
+  const MujocoLoadScope scope(path);
   char message[1024] = "";
   mjModel* model = mj_loadXML(path.c_str(), nullptr, message, sizeof(message));
-  const std::string text = Trimmed(message);
+  // a model that loaded may come with a message too, a warning that the log handler saw (half_cheetah.xml: settotalmass)
   if (model == nullptr) {
-    throw UserError({.what = fmt::format("MuJoCo cannot load the model: {}", text),
+    throw UserError({.what = fmt::format("MuJoCo cannot load the model: {}", Trimmed(message)),
                      .where = path,
                      .expected = "an MJCF file"});
   }
-  // a model that loaded may still carry a warning (half_cheetah.xml: settotalmass)
-  if (!text.empty()) AddMujocoWarning(fmt::format("{}: {}", path, text));
   return ShareMujocoModel(model);
 }
 
@@ -109,6 +108,9 @@ Divergence MujocoSim::Step(std::span<const double> control, int substeps) {
            warning[mjWARN_BADQACC].number) != 0) [[unlikely]]
         break;
     }
+  } catch (const MujocoMemoryError&) {
+    MakeData();
+    return Divergence::kConstraintMemory;
   } catch (...) {
     // the handler threw through mj_step: what it left half done is not usable
     MakeData();

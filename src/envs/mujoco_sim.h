@@ -37,7 +37,8 @@ class MujocoSim {
   // Gymnasium's reset: mj_resetData, qpos [nq] and qvel [nv] set, mj_forward.
   void ResetTo(std::span<const double> qpos, std::span<const double> qvel);
   // Holds control [nu] for `substeps` calls of mj_step, stopping at the first with bad numbers. Says what went wrong, then
-  // the state must not be used any more before the next reset. A MuJoCo error throws and leaves the initial state.
+  // the state must not be used any more before the next reset. An error of MuJoCo throws (running out of the simulation's
+  // memory is a divergence instead); the mjData is then a new one in the initial state.
   [[nodiscard]] Divergence Step(std::span<const double> control, int substeps);
   // The second half of Step for tasks with their own loop of mj_step: reads and clears the warnings, checks qpos and qvel.
   [[nodiscard]] Divergence TakeDivergence();
