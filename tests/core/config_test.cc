@@ -206,8 +206,9 @@ INSTANTIATE_TEST_SUITE_P(
             "t.toml:1: expected an integer between 1 and 10"}));
 
 TEST(Config, TextThatIsNotTomlIsOneLineWithItsPlace) {
-  for (const char* text : {"a = ", "a = 1\nb = = 2", "a = 1\na = 2", "[a\nb = 1", "a = \"x\ny\"",
-                           "a = 99999999999999999999", "\xff = 1", "a = [1, 2", "= 3"}) {
+  for (const char* text :
+       {"a = ", "a = 1\nb = = 2", "a = 1\na = 2", "[a\nb = 1", "a = \"x\ny\"",
+        "a = 99999999999999999999", "\xff = 1", "a = [1, 2", "= 3", "[ = 1", "[$x]", "[[ ="}) {
     const std::string error = ErrorOf([&] { Table::ParseString(text, "t.toml"); });
     EXPECT_THAT(error,
                 AllOf(HasSubstr("not TOML: "), HasSubstr(" at t.toml:"), Not(HasSubstr("\n"))));
