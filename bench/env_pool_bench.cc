@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <barrier>
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -102,12 +103,38 @@ Recording Record(const EnvConfig& config, const Actions& actions, int steps) {
   return recording;
 }
 
-double Rate(const Recording& r, int warmup, double seconds) {
-  return static_cast<double>(r.envs) * (r.steps - warmup) / seconds;
+// Wall and processor time of a measurement; the second tells overhead from other people's load.
+struct Timing {
+  double steps_per_s = 0, cpu_us_per_step = 0;
+};
+
+class Stopwatch {
+ public:
+  void Start() {
+    wall_ = core::MonotonicSeconds();
+    cpu_ = CpuSeconds();
+  }
+  bool started() const { return wall_ > 0; }
+  Timing Stop(int64_t steps) const {
+    const double count = static_cast<double>(steps);
+    return {count / (core::MonotonicSeconds() - wall_), 1e6 * (CpuSeconds() - cpu_) / count};
+  }
+
+ private:
+  static double CpuSeconds() {
+    timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+  double wall_ = 0, cpu_ = 0;
+};
+
+int64_t TimedSteps(const Recording& r, const Options& options) {
+  return static_cast<int64_t>(r.envs) * (r.steps - options.warmup);
 }
 
 // One mjData per environment, contiguous shares of them on each thread, no synchronisation after the start.
-double Bare(const Recording& r, const Actions& actions, const Options& options) {
+Timing Bare(const Recording& r, const Actions& actions, const Options& options) {
   std::vector<mjData*> datas(r.envs);
   for (mjData*& data : datas) data = mj_makeData(r.model.get());
   std::barrier sync(options.threads + 1);
@@ -147,10 +174,11 @@ double Bare(const Recording& r, const Actions& actions, const Options& options) 
       run(begin, end, options.warmup, r.steps);
     });
   }
+  Stopwatch watch;
   sync.arrive_and_wait();
-  const double start = core::MonotonicSeconds();
+  watch.Start();
   for (std::thread& thread : threads) thread.join();
-  const double seconds = core::MonotonicSeconds() - start;
+  const Timing timing = watch.Stop(TimedSteps(r, options));
   for (int i = 0; i < r.envs; ++i) {
     // an episode that ended at the very last step was reset in the recording only
     const bool reset_at_end = r.starts[i].back().step == r.steps;
@@ -158,7 +186,7 @@ double Bare(const Recording& r, const Actions& actions, const Options& options) 
                "the bare loop left the recorded trajectory");
     mj_deleteData(datas[i]);
   }
-  return Rate(r, options.warmup, seconds);
+  return timing;
 }
 
 struct PoolArrays {
@@ -171,26 +199,26 @@ struct PoolArrays {
   std::vector<StepResult> results;
 };
 
-double PoolSync(const EnvConfig& config, const Recording& r, const Actions& actions,
+Timing PoolSync(const EnvConfig& config, const Recording& r, const Actions& actions,
                 const Options& options) {
   VecEnv envs(config, kSeed, {.num_threads = options.threads});
   PoolArrays arrays(envs);
   envs.Reset(arrays.Slots());
   std::vector<double> batch(r.envs * actions.size);
-  double start = 0;
+  Stopwatch watch;
   for (int step = 0; step < r.steps; ++step) {
-    if (step == options.warmup) start = core::MonotonicSeconds();
+    if (step == options.warmup) watch.Start();
     for (int i = 0; i < r.envs; ++i) {
       std::copy_n(actions.At(i, step).data(), actions.size, batch.data() + i * actions.size);
     }
     envs.Step(batch);
   }
-  const double seconds = core::MonotonicSeconds() - start;
+  const Timing timing = watch.Stop(TimedSteps(r, options));
   PAWL_CHECK(arrays.observations == r.final_observations, "the pool left the recorded trajectory");
-  return Rate(r, options.warmup, seconds);
+  return timing;
 }
 
-double PoolAsync(const EnvConfig& config, const Recording& r, const Actions& actions,
+Timing PoolAsync(const EnvConfig& config, const Recording& r, const Actions& actions,
                  const Options& options) {
   VecEnv envs(config, kSeed, {.num_threads = options.threads});
   PoolArrays arrays(envs);
@@ -210,24 +238,24 @@ double PoolAsync(const EnvConfig& config, const Recording& r, const Actions& act
   const int64_t total = static_cast<int64_t>(r.envs) * r.steps;
   const int64_t warmup = static_cast<int64_t>(r.envs) * options.warmup;
   int64_t done = 0, counted = 0;
-  double start = 0;
+  Stopwatch watch;
   while (done < total) {
     envs.Recv(received);
     done += options.batch;
-    if (start == 0 && done >= warmup) {
-      start = core::MonotonicSeconds();
+    if (!watch.started() && done >= warmup) {
+      watch.Start();
       counted = done;
     }
     send(received);
   }
-  const double rate = static_cast<double>(done - counted) / (core::MonotonicSeconds() - start);
+  const Timing timing = watch.Stop(done - counted);
   std::vector<int> rest(r.envs);
   envs.Recv(rest);
-  return rate;
+  return timing;
 }
 
 // mjb_step: one barrier per call, no hook between the step and what an observation needs.
-double MjBatch(const Recording& r, const Actions& actions, const Options& options) {
+Timing MjBatch(const Recording& r, const Actions& actions, const Options& options) {
   char error[512] = "";
   mjBatchConfig batch_config;
   mjb_defaultConfig(&batch_config);
@@ -239,9 +267,9 @@ double MjBatch(const Recording& r, const Actions& actions, const Options& option
   mjtNum* rows = mjb_state(batch);
   mjtNum* controls = mjb_stateComponent(batch, mjSTATE_CTRL, nullptr);
   std::vector<size_t> next(r.envs, 0);
-  double start = 0;
+  Stopwatch watch;
   for (int step = 0; step < r.steps; ++step) {
-    if (step == options.warmup) start = core::MonotonicSeconds();
+    if (step == options.warmup) watch.Start();
     for (int i = 0; i < r.envs; ++i) {
       const auto& starts = r.starts[i];
       if (next[i] < starts.size() && starts[next[i]].step == step) {
@@ -252,9 +280,9 @@ double MjBatch(const Recording& r, const Actions& actions, const Options& option
     }
     mjb_step(batch, nullptr, 0, r.frame_skip, mjSTAGE_NONE);
   }
-  const double seconds = core::MonotonicSeconds() - start;
+  const Timing timing = watch.Stop(TimedSteps(r, options));
   mjb_deleteBatch(batch);
-  return Rate(r, options.warmup, seconds);
+  return timing;
 }
 
 double Median(std::vector<double> values) {
@@ -267,19 +295,21 @@ void Run(const std::string& id, const Options& options) {
   const Actions actions(MakeEnv(config, kSeed, 0)->Spec().action);
   // as many steps as the wanted time holds
   Recording recording = Record(config, actions, options.warmup + 30);
-  const double rate = Bare(recording, actions, options);
+  const double rate = Bare(recording, actions, options).steps_per_s;
   const int steps = options.warmup + std::max(30, static_cast<int>(options.seconds * rate / options.envs));
   recording = Record(config, actions, steps);
 
-  const std::pair<const char*, std::function<double()>> contenders[] = {
+  const std::pair<const char*, std::function<Timing()>> contenders[] = {
       {"bare", [&] { return Bare(recording, actions, options); }},
       {"pool_sync", [&] { return PoolSync(config, recording, actions, options); }},
       {"pool_async", [&] { return PoolAsync(config, recording, actions, options); }},
       {"mjbatch", [&] { return MjBatch(recording, actions, options); }}};
-  std::map<std::string, std::vector<double>> rates, ratios;
+  std::map<std::string, std::vector<double>> rates, ratios, cpu;
   for (int pair = 0; pair < options.pairs; ++pair) {
     for (const auto& [name, run] : contenders) {
-      rates[name].push_back(run());
+      const Timing timing = run();
+      rates[name].push_back(timing.steps_per_s);
+      cpu[name].push_back(timing.cpu_us_per_step);
       ratios[name].push_back(rates[name].back() / rates["bare"].back());
     }
   }
@@ -288,6 +318,7 @@ void Run(const std::string& id, const Options& options) {
                                 {"steps_per_env", steps}, {"pairs", options.pairs}};
   for (const auto& [name, unused] : contenders) {
     row[std::string(name) + "_steps_per_s"] = std::round(Median(rates[name]));
+    row[std::string(name) + "_cpu_us_per_step"] = std::round(1e2 * Median(cpu[name])) / 1e2;
   }
   for (const auto& [name, unused] : contenders) {
     if (std::string(name) == "bare") continue;
