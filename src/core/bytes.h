@@ -1,5 +1,6 @@
-// Flat byte streams for saved state (environments, RNG streams, counters). Little-endian host layout; a reader throws
-// pawl::Error when it would run past the end, never reads outside. One thread each.
+// Flat byte streams for saved state (environments, RNG streams, counters). Little-endian host
+// layout; a reader throws pawl::Error when it would run past the end, never reads outside. One
+// thread each.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,12 +17,10 @@ namespace pawl::core {
 class ByteWriter {
  public:
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void Put(const T& value) {
-    PutBytes(&value, sizeof(T));
-  }
+  requires std::is_trivially_copyable_v<T>
+  void Put(const T& value) { PutBytes(&value, sizeof(T)); }
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   void PutSpan(std::span<const T> values) {
     Put<uint64_t>(values.size());
     PutBytes(values.data(), values.size_bytes());
@@ -43,28 +42,24 @@ class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  T Get() {
+  requires std::is_trivially_copyable_v<T> T Get() {
     T value;
     GetBytes(&value, sizeof(T));
     return value;
   }
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void Get(T& value) {
-    GetBytes(&value, sizeof(T));
-  }
+  requires std::is_trivially_copyable_v<T>
+  void Get(T& value) { GetBytes(&value, sizeof(T)); }
   // The stored count must equal values.size().
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   void GetSpan(std::span<T> values) {
     const auto count = Get<uint64_t>();
     PAWL_CHECK_EQ(count, values.size(), "saved state does not fit: element count");
     GetBytes(values.data(), values.size_bytes());
   }
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  std::vector<T> GetVector() {
+  requires std::is_trivially_copyable_v<T> std::vector<T> GetVector() {
     const auto count = Get<uint64_t>();
     PAWL_CHECK_LE(count, bytes_.size() / sizeof(T), "saved state is cut short");
     std::vector<T> values(count);

@@ -1,5 +1,6 @@
-// Config: TOML in, plain structs out. Each module keeps one struct of defaults beside its code with one Visit function that
-// lists name, field, range and help; loading, --set, printing, --help and docs are visitors of it. One thread, at start.
+// Config: TOML in, plain structs out. Each module keeps one struct of defaults beside its code with
+// one Visit function that lists name, field, range and help; loading, --set, printing, --help and
+// docs are visitors of it. One thread, at start.
 //
 //   struct PpoConfig {
 //     double gamma = 0.99;
@@ -9,13 +10,13 @@
 //       v.Field("gamma", gamma, {.help = "discount factor", .min = 0, .max = 1});
 //       v.Field("schedule", schedule, {.help = "how the learning rate changes"});
 //       v.Section("normalize", normalize, "observation and reward normalisation");
-//       v.Raw("args", args, "keywords of the environment");   // a core::Table, checked later by whoever owns it
+//       v.Raw("args", args, "keywords");  // a core::Table, checked later by whoever owns it
 //     }
 //   };
 //
-// Field types: bool, int, int64_t, uint64_t (up to 2^63 - 1, TOML's largest integer), double, std::string, enums,
-// std::vector of int64_t/double/std::string.
-// A Visit function must list the same names in the same order whatever the values are.
+// Field types: bool, int, int64_t, uint64_t (up to 2^63 - 1, TOML's largest integer), double,
+// std::string, enums, std::vector of int64_t/double/std::string. A Visit function must list the
+// same names in the same order whatever the values are.
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -31,14 +32,17 @@ namespace pawl::core {
 
 struct FieldInfo {
   const char* help = "";
-  double min = -std::numeric_limits<double>::infinity();  // numbers: inclusive; vectors: each element
+  // numbers: inclusive bounds; vectors: of each element
+  double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
   const char* unit = "";  // "s", "rad", "env steps", ...
-  bool allow_infinite = false;  // doubles: inf and -inf are values too (within min and max); NaN never is
+  // doubles: inf and -inf are values too (within min and max); NaN never is
+  bool allow_infinite = false;
 };
 
-// Specialise for each enum of a config: template <> struct EnumNames<Activation> { static constexpr std::pair<...> table[] };
-//   static constexpr std::pair<const char*, Activation> kTable[] = {{"tanh", Activation::kTanh}, ...};
+// Specialise for each enum of a config: template <> struct EnumNames<Activation> {
+//   static constexpr std::pair<const char*, Activation> kTable[] = {{"tanh", Activation::kTanh}};
+// };
 template <class T>
 struct EnumNames;
 
@@ -49,7 +53,8 @@ class Table {
   // Throws UserError with file:line:column when the file is missing or not TOML.
   static Table ParseFile(const std::string& path);
   static Table ParseString(std::string_view text, const std::string& source_name);
-  // "a.b.c=value" (the value in TOML syntax; a bare word is taken as a string): a copy with that key set.
+  // "a.b.c=value" (the value in TOML syntax; a bare word is taken as a string): a copy with that
+  // key set.
   Table WithOverride(std::string_view assignment) const;
   bool empty() const;
   std::vector<std::string> Keys() const;
@@ -67,11 +72,12 @@ class Table {
 
 // One key of a config, as the visitors see it (printing, help, docs, differences).
 struct FieldDoc {
-  std::string key;            // dotted: "ppo.gamma"
-  std::string type;           // "number", "integer", "text", "true|false", "tanh|relu|elu", "list of integers", "table"
-  std::string value;          // current value in TOML syntax
+  std::string key;  // dotted: "ppo.gamma"
+  std::string
+      type;  // "number", "text", "true|false", "tanh|relu", "list of integers", "table", ...
+  std::string value;  // current value in TOML syntax
   FieldInfo info;
-  bool is_section = false;    // then only key and info.help are set
+  bool is_section = false;  // then only key and info.help are set
 };
 
 namespace internal {
@@ -90,7 +96,7 @@ class Loader {
   void Field(const char* name, std::vector<double>& value, const FieldInfo& info);
   void Field(const char* name, std::vector<std::string>& value, const FieldInfo& info);
   template <class T>
-    requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
   void Field(const char* name, T& value, const FieldInfo& info) {
     std::vector<std::string> names;
     for (const auto& [text, unused] : EnumNames<T>::kTable) names.push_back(text);
@@ -116,7 +122,8 @@ class Loader {
 
 class Describer {
  public:
-  explicit Describer(std::vector<FieldDoc>& out, std::string prefix = "") : out_(out), prefix_(std::move(prefix)) {}
+  explicit Describer(std::vector<FieldDoc>& out, std::string prefix = "")
+      : out_(out), prefix_(std::move(prefix)) {}
   void Field(const char* name, bool& value, const FieldInfo& info);
   void Field(const char* name, int& value, const FieldInfo& info);
   void Field(const char* name, int64_t& value, const FieldInfo& info);
@@ -127,7 +134,7 @@ class Describer {
   void Field(const char* name, std::vector<double>& value, const FieldInfo& info);
   void Field(const char* name, std::vector<std::string>& value, const FieldInfo& info);
   template <class T>
-    requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
   void Field(const char* name, T& value, const FieldInfo& info) {
     std::string type, current;
     for (const auto& [text, entry] : EnumNames<T>::kTable) {
@@ -151,8 +158,9 @@ class Describer {
 };
 }  // namespace internal
 
-// Fills `config` from `table`; missing keys keep their defaults. Throws UserError for an unknown key (file:line, nearest
-// name), a wrong type or a value out of range. `prefix` is where the table stands in the file, for messages ("env.args").
+// Fills `config` from `table`; missing keys keep their defaults. Throws UserError for an unknown
+// key (file:line, nearest name), a wrong type or a value out of range. `prefix` is where the table
+// stands in the file, for messages ("env.args").
 template <class T>
 void LoadConfig(const Table& table, T& config, const std::string& prefix = "") {
   internal::Loader loader(table, prefix);
@@ -169,12 +177,16 @@ std::vector<FieldDoc> DescribeConfig(T config, const std::string& prefix = "") {
   return out;
 }
 
-// The resolved config as TOML text that LoadConfig reads back to the same values (doubles round-trip).
+// The resolved config as TOML text that LoadConfig reads back to the same values (doubles
+// round-trip).
 std::string ToToml(const std::vector<FieldDoc>& fields);
-// The same with each key's help, type and range as a comment (`pawl config`), and as a Markdown table (docs/config.md).
+// The same with each key's help, type and range as a comment (`pawl config`), and as a Markdown
+// table (docs/config.md).
 std::string ToTomlWithHelp(const std::vector<FieldDoc>& fields);
 std::string ToMarkdown(const std::vector<FieldDoc>& fields);
-// One "key: old -> new" line for each key whose value differs; sections and equal keys are left out.
-std::vector<std::string> ConfigDifferences(const std::vector<FieldDoc>& before, const std::vector<FieldDoc>& after);
+// One "key: old -> new" line for each key whose value differs; sections and equal keys are left
+// out.
+std::vector<std::string> ConfigDifferences(const std::vector<FieldDoc>& before,
+                                           const std::vector<FieldDoc>& after);
 
 }  // namespace pawl::core

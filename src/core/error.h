@@ -1,12 +1,13 @@
 // Errors and checks. One exception type, pawl::Error, carries one clear line and an exit code.
-//   UserError(...)   : bad input (config, file, argument): what, where, expected, hint. Exit code 2.
-//   RunError(...)    : the run cannot go on (disk full, NaN, actor lost for good). Exit code 1.
-//   PAWL_CHECK*(...) : a condition that must hold; throws with the expression, both values and file:line.
+//   UserError(...)   : bad input (config, file, argument): what, where, expected, hint. Code 2.
+//   RunError(...)    : the run cannot go on (disk full, NaN, actor lost for good). Code 1.
+//   PAWL_CHECK*(...) : a condition that must hold; throws with expression, values and file:line.
 //   PAWL_DCHECK(...) : the same for bugs in inner code; only in debug builds.
 // Caught in main, at a request boundary and at thread joins. Thread-safe: no state.
 #pragma once
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,7 +26,8 @@ class Error : public std::runtime_error {
   int exit_code_;
 };
 
-// Bad input, as one line: "<what> [at <where>]: expected <expected> (<hint>)". Empty parts are left out.
+// Bad input, as one line: "<what> [at <where>]: expected <expected> (<hint>)". Empty parts are left
+// out.
 struct UserErrorParts {
   std::string what;      // what was found: "unknown key 'ppo.gama'"
   std::string where;     // file:line, key or argument
@@ -76,22 +78,22 @@ std::string Message(fmt::format_string<Args...> format, Args&&... args) {
 }  // namespace pawl
 
 // PAWL_CHECK(condition [, "format {}", args...])
-#define PAWL_CHECK(condition, ...)                                        \
-  do {                                                                    \
-    if (!(condition)) [[unlikely]]                                        \
-      ::pawl::internal::ThrowCheck(__FILE__, __LINE__, #condition, "",    \
+#define PAWL_CHECK(condition, ...)                                          \
+  do {                                                                      \
+    if (!(condition)) [[unlikely]]                                          \
+      ::pawl::internal::ThrowCheck(__FILE__, __LINE__, #condition, "",      \
                                    ::pawl::internal::Message(__VA_ARGS__)); \
   } while (false)
 
-#define PAWL_CHECK_OP_(op, a, b, ...)                                                   \
-  do {                                                                                  \
-    const auto& pawl_a_ = (a);                                                          \
-    const auto& pawl_b_ = (b);                                                          \
-    if (!(pawl_a_ op pawl_b_)) [[unlikely]]                                             \
-      ::pawl::internal::ThrowCheck(__FILE__, __LINE__, #a " " #op " " #b,               \
-                                   ::pawl::internal::ShowValue(pawl_a_) + " vs " +      \
-                                       ::pawl::internal::ShowValue(pawl_b_),            \
-                                   ::pawl::internal::Message(__VA_ARGS__));             \
+#define PAWL_CHECK_OP_(op, a, b, ...)                                                           \
+  do {                                                                                          \
+    const auto& pawl_a_ = (a);                                                                  \
+    const auto& pawl_b_ = (b);                                                                  \
+    if (!(pawl_a_ op pawl_b_)) [[unlikely]]                                                     \
+      ::pawl::internal::ThrowCheck(                                                             \
+          __FILE__, __LINE__, #a " " #op " " #b,                                                \
+          ::pawl::internal::ShowValue(pawl_a_) + " vs " + ::pawl::internal::ShowValue(pawl_b_), \
+          ::pawl::internal::Message(__VA_ARGS__));                                              \
   } while (false)
 #define PAWL_CHECK_EQ(a, b, ...) PAWL_CHECK_OP_(==, a, b, __VA_ARGS__)
 #define PAWL_CHECK_NE(a, b, ...) PAWL_CHECK_OP_(!=, a, b, __VA_ARGS__)

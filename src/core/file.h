@@ -1,5 +1,6 @@
-// Files: whole-file reads, atomic writes, fsync. Errors are RunError with the path and the system's reason.
-// A write that fails (disk full, no permission) leaves the old file as it was. Thread-safe (no state).
+// Files: whole-file reads, atomic writes, fsync. Errors are RunError with the path and the system's
+// reason. A write that fails (disk full, no permission) leaves the old file as it was. Thread-safe
+// (no state).
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -11,10 +11,12 @@ Philox::Philox(uint64_t seed, Role role, uint64_t index, uint64_t step)
     : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
       counter_{0, static_cast<uint32_t>(index), static_cast<uint32_t>(step),
                static_cast<uint32_t>(role) << 24 | static_cast<uint32_t>(step >> 32)} {
-  PAWL_CHECK(index < (uint64_t{1} << 32) && step < (uint64_t{1} << 56), "stream index {} step {}", index, step);
+  PAWL_CHECK(index < (uint64_t{1} << 32) && step < (uint64_t{1} << 56), "stream index {} step {}",
+             index, step);
 }
 
-std::array<uint32_t, 4> Philox::Block(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+std::array<uint32_t, 4> Philox::Block(std::array<uint32_t, 4> counter,
+                                      std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     uint64_t p0 = uint64_t{0xD2511F53u} * counter[0];
     uint64_t p1 = uint64_t{0xCD9E8D57u} * counter[2];

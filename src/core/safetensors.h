@@ -1,6 +1,7 @@
-// Named arrays in memory and on disk. ArrayMap is the plain-data form in which learners, normalisers and policies save
-// themselves; the file format is safetensors (8-byte little-endian header size, JSON header, raw data), readable by the
-// Python package. The reader trusts nothing: every size and offset is checked; it throws pawl::Error naming the file.
+// Named arrays in memory and on disk. ArrayMap is the plain-data form in which learners,
+// normalisers and policies save themselves; the file format is safetensors (8-byte little-endian
+// header size, JSON header, raw data), readable by the Python package. The reader trusts nothing:
+// every size and offset is checked; it throws pawl::Error naming the file.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -20,13 +21,20 @@ const char* Name(DType dtype);  // "F32", ...
 
 template <class T>
 constexpr DType DTypeOf() {
-  if constexpr (std::is_same_v<T, double>) return DType::kF64;
-  else if constexpr (std::is_same_v<T, float>) return DType::kF32;
-  else if constexpr (std::is_same_v<T, int64_t>) return DType::kI64;
-  else if constexpr (std::is_same_v<T, int32_t>) return DType::kI32;
-  else if constexpr (std::is_same_v<T, int8_t>) return DType::kI8;
-  else if constexpr (std::is_same_v<T, uint8_t>) return DType::kU8;
-  else static_assert(sizeof(T) == 0, "no safetensors dtype for this type");
+  if constexpr (std::is_same_v<T, double>)
+    return DType::kF64;
+  else if constexpr (std::is_same_v<T, float>)
+    return DType::kF32;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return DType::kI64;
+  else if constexpr (std::is_same_v<T, int32_t>)
+    return DType::kI32;
+  else if constexpr (std::is_same_v<T, int8_t>)
+    return DType::kI8;
+  else if constexpr (std::is_same_v<T, uint8_t>)
+    return DType::kU8;
+  else
+    static_assert(sizeof(T) == 0, "no safetensors dtype for this type");
 }
 
 struct NamedArray {
@@ -38,7 +46,8 @@ struct NamedArray {
 
 class ArrayMap {
  public:
-  // Adds an array; the name must be new; shape's product must equal values.size() (an empty shape is a scalar).
+  // Adds an array; the name must be new; shape's product must equal values.size() (an empty shape
+  // is a scalar).
   template <class T>
   void Put(std::string name, std::span<const T> values, std::vector<int64_t> shape) {
     PutRaw(std::move(name), DTypeOf<T>(), std::as_bytes(values), std::move(shape));
@@ -47,18 +56,20 @@ class ArrayMap {
   void PutScalar(std::string name, T value) {
     Put<T>(std::move(name), std::span<const T>(&value, 1), {});
   }
-  void PutRaw(std::string name, DType dtype, std::span<const std::byte> data, std::vector<int64_t> shape);
+  void PutRaw(std::string name, DType dtype, std::span<const std::byte> data,
+              std::vector<int64_t> shape);
   void PutBytes(std::string name, std::span<const std::byte> data) {
     PutRaw(std::move(name), DType::kU8, data, {static_cast<int64_t>(data.size())});
   }
 
-  const NamedArray* Find(std::string_view name) const;        // nullptr when absent
-  const NamedArray& At(std::string_view name) const;          // throws, with the nearest name
+  const NamedArray* Find(std::string_view name) const;  // nullptr when absent
+  const NamedArray& At(std::string_view name) const;    // throws, with the nearest name
   // The values of an array; dtype must match.
   template <class T>
   std::span<const T> Get(std::string_view name) const {
     const NamedArray& array = At(name);
-    PAWL_CHECK(array.dtype == DTypeOf<T>(), "array '{}' has dtype {}", array.name, pawl::core::Name(array.dtype));
+    PAWL_CHECK(array.dtype == DTypeOf<T>(), "array '{}' has dtype {}", array.name,
+               pawl::core::Name(array.dtype));
     return {reinterpret_cast<const T*>(array.data.data()), array.data.size() / sizeof(T)};
   }
   template <class T>
@@ -74,9 +85,7 @@ class ArrayMap {
     PAWL_CHECK_EQ(values.size(), out.size(), "array '{}' has another size", name);
     std::copy(values.begin(), values.end(), out.begin());
   }
-  std::span<const std::byte> GetBytes(std::string_view name) const {
-    return At(name).data;
-  }
+  std::span<const std::byte> GetBytes(std::string_view name) const { return At(name).data; }
   const std::vector<NamedArray>& arrays() const { return arrays_; }
   std::map<std::string, std::string>& metadata() { return metadata_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
@@ -87,7 +96,8 @@ class ArrayMap {
   std::map<std::string, std::string> metadata_;
 };
 
-// Bytes of a safetensors file: header keys sorted by name, data aligned to 8 bytes; no clock or host in it.
+// Bytes of a safetensors file: header keys sorted by name; data from an offset divisible by 8, wide
+// elements first, so that every array is aligned to its element; no clock or host in it.
 std::vector<std::byte> ToSafetensors(const ArrayMap& arrays);
 // Throws pawl::Error("<source>: ...") for anything malformed.
 ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& source);
