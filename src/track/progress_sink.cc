@@ -1,0 +1,112 @@
+#include "track/progress_sink.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/clock.h"
+#include "track/number_text.h"
+
+namespace pawl::track {
+namespace {
+constexpr double kRedrawSeconds = 0.1;
+constexpr double kSpeedMemorySeconds = 15;  // how far back "recent" reaches
+// plain lines: the first after a second, then at each twentieth of the run but not more often than
+// every 2 s, and at least every 30 s
+constexpr double kPlainFirstSeconds = 1, kPlainLeastSeconds = 2, kPlainMostSeconds = 30;
+constexpr double kPlainShare = 0.05;
+constexpr int kBarWidth = 20;
+}  // namespace
+
+ProgressSink::ProgressSink(ProgressOptions options) : options_(std::move(options)) {
+  if (!options_.now_s) options_.now_s = core::MonotonicSeconds;
+  live_ = options_.live < 0 ? ::isatty(::fileno(options_.out)) != 0 : options_.live == 1;
+  last_write_s_ = last_draw_s_ = options_.now_s();
+  last_write_step_ = last_draw_step_ = options_.first_step;
+}
+
+ProgressSink::~ProgressSink() { Clear(); }
+
+void ProgressSink::UpdateRate(int64_t step, double now) {
+  const double elapsed = std::max(0.0, now - last_write_s_);
+  const double fade = std::exp(-elapsed / kSpeedMemorySeconds);
+  recent_steps_ = recent_steps_ * fade + static_cast<double>(step - last_write_step_);
+  recent_s_ = recent_s_ * fade + elapsed;
+  last_write_s_ = now;
+  last_write_step_ = step;
+}
+
+bool ProgressSink::PlainLineDue(int64_t step, double now) const {
+  const double since = now - last_draw_s_;
+  if (step >= options_.total_steps) return step > last_draw_step_ || !any_line_;
+  if (!any_line_) return since >= kPlainFirstSeconds;
+  const double share =
+      static_cast<double>(step - last_draw_step_) / std::max<int64_t>(1, options_.total_steps);
+  return since >= kPlainMostSeconds || (since >= kPlainLeastSeconds && share >= kPlainShare);
+}
+
+int ProgressSink::Width() const {
+  if (options_.width > 0) return options_.width;
+  winsize size{};
+  const bool known = ::ioctl(::fileno(options_.out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 100;
+}
+
+std::string ProgressSink::Line(int64_t step, const Metrics& metrics, bool bar) const {
+  const double total = static_cast<double>(std::max<int64_t>(1, options_.total_steps));
+  const double share = std::clamp(static_cast<double>(step) / total, 0.0, 1.0);
+  std::string line = options_.name;
+  if (bar) {
+    const int filled = static_cast<int>(share * kBarWidth);
+    std::string picture(static_cast<size_t>(kBarWidth), ' ');
+    std::fill_n(picture.begin(), filled, '=');
+    if (filled < kBarWidth) picture[static_cast<size_t>(filled)] = '>';
+    line += fmt::format("  [{}]", picture);
+  }
+  line += fmt::format("  {:3.0f} %  {} / {} steps", std::floor(share * 100),
+                      CountText(static_cast<double>(step)), CountText(total));
+  const double speed = recent_s_ > 0 ? recent_steps_ / recent_s_ : 0;
+  if (speed > 0) line += fmt::format("  {} steps/s", CountText(speed));
+  const double episode_return = Value(metrics, "episode_return"),
+               success = Value(metrics, "success_rate");
+  if (std::isfinite(episode_return))
+    line += fmt::format("  return {}", ShortNumber(episode_return, 3));
+  if (std::isfinite(success)) line += fmt::format("  success {}", PercentText(success));
+  const double left = std::max(0.0, total - static_cast<double>(step));
+  if (speed > 0 && left > 0) line += fmt::format("  {} left", DurationText(left / speed));
+  return line;
+}
+
+void ProgressSink::Write(int64_t step, const Metrics& metrics) {
+  const double now = options_.now_s();
+  UpdateRate(step, now);
+  const bool last = step >= options_.total_steps;
+  if (live_ ? drawn_ && !last && now - last_draw_s_ < kRedrawSeconds : !PlainLineDue(step, now))
+    return;
+  if (live_) {
+    // one column stays free: a full last column wraps on some terminals
+    const std::string line =
+        Line(step, metrics, /*bar=*/true).substr(0, static_cast<size_t>(Width() - 1));
+    fmt::print(options_.out, "\r\x1b[K{}", line);
+  } else {
+    fmt::print(options_.out, "{}\n", Line(step, metrics, /*bar=*/false));
+  }
+  std::fflush(options_.out);
+  drawn_ = any_line_ = true;
+  last_draw_s_ = now;
+  last_draw_step_ = step;
+}
+
+void ProgressSink::Flush() { std::fflush(options_.out); }
+
+void ProgressSink::Clear() {
+  if (!live_ || !drawn_) return;
+  fmt::print(options_.out, "\r\x1b[K");
+  std::fflush(options_.out);
+  drawn_ = false;
+}
+
+}  // namespace pawl::track
