@@ -138,8 +138,9 @@ class Describer {
   void Field(const char* name, T& value, const FieldInfo& info) {
     std::string type, current;
     for (const auto& [text, entry] : EnumNames<T>::kTable) {
-      type += (type.empty() ? "" : "|") + std::string(text);
-      if (entry == value) current = "\"" + std::string(text) + "\"";
+      if (!type.empty()) type += "|";
+      type += text;
+      if (entry == value) current = fmt::format("\"{}\"", text);
     }
     Add(name, type, current, info);
   }
