@@ -1,5 +1,6 @@
 #include "envs/registry.h"
 
+#include "envs/arm_registry.h"
 #include "envs/gym_entries.h"
 
 namespace pawl::envs {
@@ -8,7 +9,7 @@ namespace {
 std::vector<EnvEntry>& Table() {
   static std::vector<EnvEntry> table = [] {
     std::vector<EnvEntry> all;
-    for (auto family : {LocomotionEntries, ManipulationEntries, BalanceEntries,
+    for (auto family : {ArmEntries, LocomotionEntries, ManipulationEntries, BalanceEntries,
                         ClassicControlEntries}) {
       for (EnvEntry& entry : family()) all.push_back(std::move(entry));
     }
