@@ -5,6 +5,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,12 +18,13 @@ enum class PolicyHead : uint8_t { kGaussian, kSquashedGaussian, kCategorical };
 struct MlpShape {
   int obs = 0;              // O
   int act = 0;              // A: numbers per action, or number of choices (categorical)
-  std::vector<int> hidden;  // 1 to 3 widths, each 1..256
+  std::vector<int> hidden;  // at least one width
   Activation activation = Activation::kTanh;
   bool shared = false;      // policy and value share the hidden layers
   PolicyHead head = PolicyHead::kGaussian;
 };
-// "" when the fused path serves this shape, else the reason it does not (shown to the user).
+// "" when the fused update (ppo_update.h: 1 to 3 hidden layers of 1 to 256) serves this shape, else the reason it does not
+// (shown to the user). Layout and forward pass serve any shape.
 std::string FusedUnsupportedReason(const MlpShape& shape);
 
 // One parameter: a weight [out, in] (row-major outside, panels of 16 columns inside), a bias [out] or log_std [A] (in = 0).
@@ -37,9 +39,12 @@ struct MlpParameter {
 
 class MlpLayout {
  public:
-  explicit MlpLayout(MlpShape shape);  // checks with FusedUnsupportedReason
+  explicit MlpLayout(MlpShape shape);
   const MlpShape& shape() const { return shape_; }
   size_t size() const { return size_; }  // floats in the flat buffer, padding included (padding is and stays 0)
+  // Floats of the first part, what the policy loss alone moves (separate nets: the policy net and log_std); the rest is the
+  // value net, or the value head of a shared net.
+  size_t policy_size() const { return policy_size_; }
   const std::vector<MlpParameter>& parameters() const { return parameters_; }
   const MlpParameter& Find(const std::string& name) const;
   // Copies one parameter between the flat buffer and a dense row-major array [out, in] (or [out]).
@@ -48,7 +53,7 @@ class MlpLayout {
 
  private:
   MlpShape shape_;
-  size_t size_ = 0;
+  size_t size_ = 0, policy_size_ = 0;
   std::vector<MlpParameter> parameters_;
 };
 
@@ -72,18 +77,21 @@ class AlignedBuffer {
   size_t size_ = 0;
 };
 
-// Forward pass of up to max_rows rows; one object per thread (it owns the scratch).
+struct Network;  // network.h
+
+// Forward pass of up to max_rows rows; one object per thread (it owns the scratch). The layout must outlive it.
 class MlpForward {
  public:
   MlpForward(const MlpLayout& layout, int max_rows);
-  // obs [rows, O] row-major, normalised. head [rows, A]: mean or logits; value [rows]. Either output may be null
-  // (then that net is skipped where it can be).
+  // obs [rows, O] row-major, normalised. head [rows, A]: mean or logits; value [rows].
   void Run(const float* params, const float* obs, int rows, float* head, float* value);
 
  private:
   const MlpLayout& layout_;
   int max_rows_;
-  std::vector<AlignedBuffer> scratch_;
+  std::shared_ptr<const std::vector<Network>> networks_;
+  AlignedBuffer input_, output_;
+  std::vector<AlignedBuffer> hidden_;
 };
 
 // Draws actions and their log-probabilities.

@@ -1,0 +1,152 @@
+#include "nn/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace pawl::nn {
+namespace {
+namespace fs = std::filesystem;
+constexpr const char* kIndexName = "index.json";
+constexpr const char* kCommitName = "COMMIT";
+constexpr const char* kCommitText = "pawl checkpoint 1\n";
+
+// "step_000000012288" -> 12288; -1 for any other name.
+int64_t StepOfName(const std::string& name) {
+  constexpr std::string_view kPrefix = "step_";
+  if (name.size() != kPrefix.size() + 12 || !name.starts_with(kPrefix)) return -1;
+  int64_t step = -1;
+  const char* end = name.data() + name.size();
+  auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
+  return error == std::errc() && stop == end && step >= 0 ? step : -1;
+}
+
+bool SafeRelativePath(const std::string& path) {
+  if (path.empty() || path[0] == '/' || path.find('\0') != std::string::npos) return false;
+  for (const auto& part : fs::path(path)) {
+    if (part == ".." || part == ".") return false;
+  }
+  return true;
+}
+}  // namespace
+
+fs::path CheckpointFolder(const fs::path& root, int64_t step) {
+  return root / fmt::format("step_{:012d}", step);
+}
+
+void CommitCheckpoint(const fs::path& root, int64_t step, const CheckpointFiles& files) {
+  const fs::path folder = CheckpointFolder(root, step);
+  fs::path temporary = folder;
+  temporary += ".tmp";
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directories(temporary, error);
+  if (error) {
+    throw RunError({.what = fmt::format("cannot make the checkpoint folder ({})", error.message()),
+                    .where = temporary.string(),
+                    .hint = "is the disk full, or the run folder not writable?"});
+  }
+  nlohmann::json index;
+  index["format"] = "pawl-checkpoint-1";
+  std::vector<fs::path> folders = {temporary};
+  for (const auto& [path, bytes] : files) {
+    const fs::path target = temporary / path;
+    if (target.parent_path() != temporary && fs::create_directories(target.parent_path(), error)) {
+      folders.push_back(target.parent_path());
+    }
+    core::WriteFileSynced(target, std::span<const std::byte>(bytes));
+    index["files"][path] = {{"size", bytes.size()}, {"crc32c", core::Crc32c(bytes)}};
+  }
+  core::WriteFileSynced(temporary / kIndexName, index.dump(1) + "\n");
+  core::WriteFileSynced(temporary / kCommitName, std::string_view(kCommitText));
+  for (const auto& made : folders) core::SyncFolder(made);
+  // a folder of the same step can only be an older identical save (or a damaged one): move it away first
+  if (fs::exists(folder)) {
+    fs::path old = folder;
+    old += ".old.tmp";
+    fs::remove_all(old, error);
+    fs::rename(folder, old, error);
+  }
+  fs::rename(temporary, folder, error);
+  if (error) {
+    throw RunError({.what = fmt::format("cannot rename the checkpoint ({})", error.message()),
+                    .where = folder.string()});
+  }
+  core::SyncFolder(root);
+}
+
+std::vector<CheckpointRef> ListCheckpoints(const fs::path& root) {
+  std::vector<CheckpointRef> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root, error)) {
+    const int64_t step = StepOfName(entry.path().filename().string());
+    if (step >= 0 && fs::exists(entry.path() / kCommitName, error)) {
+      found.push_back({step, entry.path()});
+    }
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
+  return found;
+}
+
+std::map<std::string, IndexEntry> ParseCheckpointIndex(std::string_view text,
+                                                       const std::string& source) {
+  auto malformed = [&](const std::string& why) { return Error(fmt::format("{}: {}", source, why)); };
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) throw malformed("the checkpoint index is not JSON");
+  if (json.value("format", nlohmann::json()) != "pawl-checkpoint-1") {
+    throw malformed("the checkpoint index has another format");
+  }
+  const auto files = json.find("files");
+  if (files == json.end() || !files->is_object()) throw malformed("the index lists no files");
+  std::map<std::string, IndexEntry> entries;
+  for (const auto& [path, entry] : files->items()) {
+    if (!SafeRelativePath(path)) throw malformed("the index names a file outside the checkpoint");
+    if (!entry.is_object() || !entry.contains("size") || !entry["size"].is_number_unsigned() ||
+        !entry.contains("crc32c") || !entry["crc32c"].is_number_unsigned() ||
+        entry["crc32c"].get<uint64_t>() > UINT32_MAX) {
+      throw malformed(fmt::format("the index entry of '{}' is malformed", path));
+    }
+    entries[path] = {entry["size"].get<uint64_t>(), entry["crc32c"].get<uint32_t>()};
+  }
+  return entries;
+}
+
+CheckpointFiles ReadCheckpoint(const fs::path& folder) {
+  if (!fs::exists(folder / kCommitName)) {
+    throw Error(fmt::format("{}: not a committed checkpoint (no COMMIT marker)", folder.string()));
+  }
+  const fs::path index_path = folder / kIndexName;
+  CheckpointFiles files;
+  for (const auto& [path, entry] :
+       ParseCheckpointIndex(core::ReadTextFile(index_path), index_path.string())) {
+    auto bytes = core::ReadBinaryFile(folder / path);
+    if (bytes.size() != entry.size_bytes) {
+      throw Error(fmt::format("{}: {} bytes where the index says {} (cut short?)",
+                              (folder / path).string(), bytes.size(), entry.size_bytes));
+    }
+    if (core::Crc32c(bytes) != entry.crc32c) {
+      throw Error(fmt::format("{}: checksum differs from the index (damaged)", (folder / path).string()));
+    }
+    files[path] = std::move(bytes);
+  }
+  return files;
+}
+
+void PruneCheckpoints(const fs::path& root, int keep, const std::vector<int64_t>& protect) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root, error)) {
+    if (entry.path().extension() == ".tmp") fs::remove_all(entry.path(), error);
+  }
+  const auto all = ListCheckpoints(root);
+  for (size_t i = keep; i < all.size(); ++i) {
+    if (std::find(protect.begin(), protect.end(), all[i].step) != protect.end()) continue;
+    // the marker goes first: a folder half removed is no checkpoint
+    fs::remove(all[i].folder / kCommitName, error);
+    fs::remove_all(all[i].folder, error);
+  }
+}
+
+}  // namespace pawl::nn

@@ -1,0 +1,164 @@
+#include "nn/policy_file.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/safetensors.h"
+#include "nn/policy_runner.h"
+
+namespace pawl::nn {
+namespace {
+using nlohmann::json;
+constexpr const char* kPolicyPath = "policy/policy.json";
+constexpr const char* kWeightsPath = "policy/weights.safetensors";
+constexpr const char* kFormat = "pawl-policy-1";
+
+constexpr const char* kActivationNames[] = {"tanh", "relu", "elu"};
+constexpr const char* kHeadNames[] = {"gaussian", "squashed_gaussian", "categorical"};
+constexpr const char* kRoleNames[] = {"policy", "critic_only", "goal", "image"};
+
+template <size_t N>
+int IndexOf(const char* const (&names)[N], const std::string& name, const std::string& source) {
+  for (size_t i = 0; i < N; ++i) {
+    if (name == names[i]) return static_cast<int>(i);
+  }
+  throw Error(fmt::format("{}: '{}' is not understood", source, name));
+}
+
+json SpecToJson(const envs::EnvSpec& spec) {
+  json parts = json::array();
+  for (const auto& part : spec.observation) {
+    parts.push_back({{"name", part.name},
+                     {"size", part.size},
+                     {"unit", part.unit},
+                     {"role", kRoleNames[static_cast<int>(part.role)]},
+                     {"dtype", part.dtype},
+                     {"shape", part.shape}});
+  }
+  return {{"id", spec.id},
+          {"version", spec.version},
+          {"observation", parts},
+          {"action",
+           {{"size", spec.action.size},
+            {"num_choices", spec.action.num_choices},
+            {"low", spec.action.low},
+            {"high", spec.action.high},
+            {"names", spec.action.names}}},
+          {"max_episode_steps", spec.max_episode_steps},
+          {"control_period_s", spec.control_period_s},
+          {"has_success", spec.has_success}};
+}
+
+envs::EnvSpec SpecFromJson(const json& j, const std::string& source) {
+  envs::EnvSpec spec;
+  spec.id = j.at("id");
+  spec.version = j.at("version");
+  for (const auto& p : j.at("observation")) {
+    spec.observation.push_back({.name = p.at("name"),
+                                .size = p.at("size"),
+                                .unit = p.at("unit"),
+                                .role = static_cast<envs::PartRole>(IndexOf(kRoleNames, p.at("role"), source)),
+                                .dtype = p.at("dtype"),
+                                .shape = p.at("shape").get<std::vector<int>>()});
+  }
+  const json& action = j.at("action");
+  spec.action.size = action.at("size");
+  spec.action.num_choices = action.at("num_choices");
+  spec.action.low = action.at("low").get<std::vector<double>>();
+  spec.action.high = action.at("high").get<std::vector<double>>();
+  spec.action.names = action.at("names").get<std::vector<std::string>>();
+  spec.max_episode_steps = j.at("max_episode_steps");
+  spec.control_period_s = j.at("control_period_s");
+  spec.has_success = j.at("has_success");
+  return spec;
+}
+
+std::vector<std::byte> ToBytes(const std::string& text) {
+  const auto* p = reinterpret_cast<const std::byte*>(text.data());
+  return {p, p + text.size()};
+}
+
+const std::vector<std::byte>& FileIn(const CheckpointFiles& files, const char* path, const std::string& source) {
+  const auto found = files.find(path);
+  if (found == files.end()) throw Error(fmt::format("{}: holds no {}", source, path));
+  return found->second;
+}
+}  // namespace
+
+void AddPolicyFiles(const Policy& policy, CheckpointFiles& files) {
+  const json description = {
+      {"format", kFormat},
+      {"environment", SpecToJson(policy.spec)},
+      {"rig", policy.env.rig},
+      {"env_args", policy.env.args.ToToml()},
+      {"network",
+       {{"hidden", policy.shape.hidden},
+        {"activation", kActivationNames[static_cast<int>(policy.shape.activation)]},
+        {"shared", policy.shape.shared},
+        {"head", kHeadNames[static_cast<int>(policy.shape.head)]},
+        {"outputs", policy.shape.act}}},
+      {"normalizer", json::parse(policy.normalizer.SettingsJson())},
+  };
+  files[kPolicyPath] = ToBytes(description.dump(1) + "\n");
+  core::ArrayMap arrays;
+  FlatToNamed(policy.shape, policy.weights.span(), arrays);
+  policy.normalizer.Save(arrays);
+  files[kWeightsPath] = core::ToSafetensors(arrays);
+}
+
+Policy PolicyFromFiles(const CheckpointFiles& files, const std::string& source) {
+  const auto& text = FileIn(files, kPolicyPath, source);
+  const std::string where = source + "/" + kPolicyPath;
+  Policy policy;
+  try {
+    const auto* chars = reinterpret_cast<const char*>(text.data());
+    const json j = json::parse(chars, chars + text.size());
+    if (j.at("format") != kFormat) throw Error(fmt::format("{}: another format", where));
+    policy.spec = SpecFromJson(j.at("environment"), where);
+    policy.env.id = policy.spec.id;
+    policy.env.rig = j.at("rig");
+    policy.env.num_envs = 1;
+    policy.env.args = core::Table::ParseString(j.at("env_args").get<std::string>(), where);
+    const json& network = j.at("network");
+    policy.shape.obs = policy.spec.ObservationSize();
+    policy.shape.act = network.at("outputs");
+    policy.shape.hidden = network.at("hidden").get<std::vector<int>>();
+    policy.shape.activation =
+        static_cast<kernels::Activation>(IndexOf(kActivationNames, network.at("activation"), where));
+    policy.shape.shared = network.at("shared");
+    policy.shape.head = static_cast<kernels::PolicyHead>(IndexOf(kHeadNames, network.at("head"), where));
+    const auto arrays = core::FromSafetensors(FileIn(files, kWeightsPath, source), source + "/" + kWeightsPath);
+    policy.normalizer = NormalizerSnapshot::FromArrays(arrays, j.at("normalizer").dump());
+    policy.weights = kernels::AlignedBuffer(FlatWeightsSize(policy.shape));
+    NamedToFlat(policy.shape, arrays, policy.weights.span());
+  } catch (const json::exception& error) {
+    throw Error(fmt::format("{}: {}", where, error.what()));
+  }
+  return policy;
+}
+
+std::vector<std::string> SpecDifferences(const envs::EnvSpec& trained, const envs::EnvSpec& present) {
+  std::vector<std::string> lines;
+  auto compare = [&](const std::string& what, const auto& a, const auto& b) {
+    if (!(a == b)) lines.push_back(fmt::format("{}: trained for {}, here {}", what, a, b));
+  };
+  compare("environment", trained.id, present.id);
+  compare("version", trained.version, present.version);
+  compare("observation size", trained.ObservationSize(), present.ObservationSize());
+  const size_t parts = std::min(trained.observation.size(), present.observation.size());
+  for (size_t i = 0; i < parts; ++i) {
+    const auto& a = trained.observation[i];
+    const auto& b = present.observation[i];
+    compare(fmt::format("observation part {}", i), fmt::format("{} [{}] {}", a.name, a.size, a.unit),
+            fmt::format("{} [{}] {}", b.name, b.size, b.unit));
+  }
+  compare("observation parts", trained.observation.size(), present.observation.size());
+  compare("action size", trained.action.size, present.action.size);
+  compare("action choices", trained.action.num_choices, present.action.num_choices);
+  compare("action lower bounds", fmt::format("{}", fmt::join(trained.action.low, " ")),
+          fmt::format("{}", fmt::join(present.action.low, " ")));
+  compare("action upper bounds", fmt::format("{}", fmt::join(trained.action.high, " ")),
+          fmt::format("{}", fmt::join(present.action.high, " ")));
+  return lines;
+}
+
+}  // namespace pawl::nn
