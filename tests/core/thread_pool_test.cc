@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "core/error.h"
 
 namespace pawl::core {
@@ -44,6 +45,30 @@ TEST_P(ThreadPoolOfSize, TheLowestFailingIndexIsRethrownWhateverTheTiming) {
   int sum = 0;
   pool.Run(1, [&](int64_t) { ++sum; });  // and the pool goes on working
   EXPECT_EQ(sum, 1);
+}
+
+TEST(ThreadPool, TheLowestIndexWinsWhicheverFailsFirst) {
+  ThreadPool pool(2);
+  for (const int64_t first : {0, 1}) {
+    std::atomic<bool> thrown = false;
+    std::latch both(2);
+    try {
+      pool.Run(2, [&](int64_t i) {
+        both.arrive_and_wait();  // one thread each
+        if (i != first) {
+          while (!thrown) std::this_thread::yield();
+          // the exception of the other index is on its way: very likely stored by now
+          const double until = MonotonicSeconds() + 0.005;
+          while (MonotonicSeconds() < until) std::this_thread::yield();
+        }
+        thrown = true;
+        throw Error("index " + std::to_string(i));
+      });
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), "index 0") << "index " << first << " failed first";
+    }
+  }
 }
 
 TEST(ThreadPool, AllThreadsWorkIncludingTheCaller) {
