@@ -117,13 +117,24 @@ std::set<std::string> WordsOf(const std::string& text) {
   return words;
 }
 
+// The files that say what is built in a folder: its CMakeLists.txt and the .cmake files beside it
+// that this names.
+std::set<std::string> ListedIn(const Tree& tree, const fs::path& folder) {
+  const auto list = tree.find((folder / "CMakeLists.txt").generic_string());
+  if (list == tree.end()) return {};
+  std::set<std::string> words = WordsOf(list->second);
+  for (const std::string& word : std::set<std::string>(words)) {
+    if (!word.ends_with(".cmake")) continue;
+    const auto included = tree.find((folder / word).generic_string());
+    if (included != tree.end()) words.merge(WordsOf(included->second));
+  }
+  return words;
+}
+
 bool IsListed(const Tree& tree, const fs::path& path) {
   for (fs::path folder = path.parent_path();; folder = folder.parent_path()) {
-    const auto list = tree.find((folder / "CMakeLists.txt").generic_string());
-    if (list != tree.end() &&
-        WordsOf(list->second).contains(path.lexically_relative(folder).generic_string())) {
+    if (ListedIn(tree, folder).contains(path.lexically_relative(folder).generic_string()))
       return true;
-    }
     if (folder.empty()) break;
   }
   // fuzz targets are built by their own script, which names them without ".cc"
@@ -138,7 +149,8 @@ Tree ReadTree(const fs::path& root) {
     if (!fs::exists(root / top)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
       const fs::path& path = entry.path();
-      const bool list = path.filename() == "CMakeLists.txt" || path.filename() == "run";
+      const bool list = path.filename() == "CMakeLists.txt" || path.extension() == ".cmake" ||
+                        path.filename() == "run";
       if (!entry.is_regular_file() || !(list || IsHeader(path) || IsSource(path))) continue;
       std::ifstream in(path, std::ios::binary);
       tree[path.lexically_relative(root).generic_string()] =

@@ -12,8 +12,8 @@ namespace pawl::layering {
 // Path relative to the repository ("src/core/rng.h") -> contents.
 using Tree = std::map<std::string, std::string>;
 
-// Sources, headers, CMakeLists.txt and the fuzz runner below src/, kernels/, tests/, bench/ and
-// examples/.
+// Sources, headers, CMakeLists.txt, .cmake files and the fuzz runner below src/, kernels/, tests/,
+// bench/ and examples/.
 Tree ReadTree(const std::filesystem::path& root);
 
 // One line per violation, "file:line: what", sorted by file; empty when all is well:

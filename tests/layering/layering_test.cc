@@ -98,6 +98,15 @@ TEST(LayeringCheck, ASourceThatNoTargetListsIsFound) {
               SizeIs(1));
 }
 
+TEST(LayeringCheck, ASourceMayBeListedInACmakeFileThatIsIncluded) {
+  Tree tree = GoodTree();
+  tree["src/core/b.cc"] = "";
+  tree["src/core/more.cmake"] = "set(MORE b.cc)\n";
+  EXPECT_THAT(Violations(tree), SizeIs(1));  // nobody includes it
+  tree["src/core/CMakeLists.txt"] += "include(more.cmake)\n";
+  EXPECT_THAT(Violations(tree), IsEmpty());
+}
+
 TEST(LayeringCheck, LongFilesAreFound) {
   const auto lines = [](size_t count) { return std::string(count, '\n'); };
   EXPECT_THAT(With("src/core/a.h", lines(200)), IsEmpty());
