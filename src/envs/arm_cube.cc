@@ -64,7 +64,7 @@ class ArmCubeEnv : public ArmEnv {
  private:
   static Setup AddScene(Setup setup) {
     setup.scene = "arm_cube";
-    setup.view = {.azimuth = 140, .elevation = -25, .distance = 1.5, .lookat = {0.32, 0, 0.2}};
+    setup.view = {.azimuth = 140, .elevation = -25, .distance = 1.6, .lookat = {0.32, 0, 0.24}};
     return setup;
   }
 

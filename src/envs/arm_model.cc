@@ -24,6 +24,22 @@ std::vector<int> RobotIds(const mjModel& model, mjtObj type,
   return ids;
 }
 
+// The geoms that the names of pads mean: geoms, or all of a body.
+std::vector<int> PadGeoms(const mjModel& model, const std::vector<std::string>& names) {
+  std::vector<int> geoms;
+  for (const auto& name : names) {
+    const int geom = mj_name2id(&model, mjOBJ_GEOM, (kRobotPrefix + name).c_str());
+    if (geom >= 0) {
+      geoms.push_back(geom);
+      continue;
+    }
+    const int body = RobotId(model, mjOBJ_BODY, name);
+    for (int i = 0; i < model.body_geomnum[body]; ++i)
+      geoms.push_back(model.body_geomadr[body] + i);
+  }
+  return geoms;
+}
+
 // u is the joint's position: torque = kp (u - q) - kv dq
 bool IsPositionServo(const mjModel& model, int actuator, int joint) {
   const double* bias = model.actuator_biasprm + mjNBIAS * actuator;
@@ -137,8 +153,13 @@ std::shared_ptr<const ArmModel> Load(const std::string& rig_path, const std::str
   for (int joint : RobotIds(model, mjOBJ_JOINT, c.gripper.joints)) {
     arm->gripper_qpos_adr.push_back(model.jnt_qposadr[joint]);
   }
-  arm->left_pads = RobotIds(model, mjOBJ_GEOM, c.gripper.left_pads);
-  arm->right_pads = RobotIds(model, mjOBJ_GEOM, c.gripper.right_pads);
+  arm->left_pads = PadGeoms(model, c.gripper.left_pads);
+  arm->right_pads = PadGeoms(model, c.gripper.right_pads);
+  if (arm->has_gripper() && (arm->left_pads.empty() || arm->right_pads.empty())) {
+    throw UserError({.what = "a pad without geoms",
+                     .where = arm->rig.path + ": gripper",
+                     .expected = "geoms, or bodies that have geoms"});
+  }
   ComputeDownward(*arm);
   return arm;
 }

@@ -49,6 +49,14 @@ mjsElement* Find(const mjSpec* spec, const Rig& rig, mjtObj type, const std::str
        .hint = nearest.empty() ? "" : fmt::format("did you mean '{}'?", nearest)});
 }
 
+// A pad is a geom, or a body with all its geoms (many files leave geoms unnamed).
+void CheckPads(const mjSpec* robot, const Rig& rig, const std::string& key,
+               const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    if (mjs_findBody(robot, name.c_str()) == nullptr) Find(robot, rig, mjOBJ_GEOM, key, name);
+  }
+}
+
 void CheckNames(const mjSpec* robot, const Rig& rig) {
   const RigConfig& c = rig.config;
   for (const auto& name : c.joints) {
@@ -65,11 +73,8 @@ void CheckNames(const mjSpec* robot, const Rig& rig) {
     Find(robot, rig, mjOBJ_ACTUATOR, "gripper.actuators", name);
   }
   for (const auto& name : c.gripper.joints) Find(robot, rig, mjOBJ_JOINT, "gripper.joints", name);
-  for (const auto& name : c.gripper.left_pads)
-    Find(robot, rig, mjOBJ_GEOM, "gripper.left_pads", name);
-  for (const auto& name : c.gripper.right_pads) {
-    Find(robot, rig, mjOBJ_GEOM, "gripper.right_pads", name);
-  }
+  CheckPads(robot, rig, "gripper.left_pads", c.gripper.left_pads);
+  CheckPads(robot, rig, "gripper.right_pads", c.gripper.right_pads);
 }
 
 // kind = "position": the joints' own actuators go, a servo per joint comes, torque = clamp(kp (u -

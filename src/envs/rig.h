@@ -74,8 +74,9 @@ struct RigGripper {
     v.Field("joints_open", joints_open, {.help = "their positions when open", .unit = "m or rad"});
     v.Field("joints_closed", joints_closed,
             {.help = "their positions when closed", .unit = "m or rad"});
-    v.Field("left_pads", left_pads, {.help = "geoms of one finger that touch the object"});
-    v.Field("right_pads", right_pads, {.help = "geoms of the other finger"});
+    v.Field("left_pads", left_pads,
+            {.help = "one finger: geoms that touch the object, or bodies with all their geoms"});
+    v.Field("right_pads", right_pads, {.help = "the other finger"});
   }
 };
 
