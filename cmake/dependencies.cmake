@@ -18,8 +18,9 @@ if(PAWL_LIBTORCH_DIR)
   set(torch_root "${PAWL_LIBTORCH_DIR}")
 endif()
 add_library(pawl::torch INTERFACE IMPORTED)
-target_include_directories(pawl::torch SYSTEM INTERFACE
-  ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
+# after the system's folders: the wheel brings its own fmt headers, whose library we do not have
+target_compile_options(pawl::torch INTERFACE
+  "SHELL:-idirafter ${torch_root}/include" "SHELL:-idirafter ${torch_root}/include/torch/csrc/api/include")
 target_link_libraries(pawl::torch INTERFACE
   ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
 target_compile_definitions(pawl::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)

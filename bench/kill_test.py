@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Kill tests: SIGKILL actors, the learner, and the learner during a save; nothing may differ from an undisturbed run.
+
+  bench/kill_test.py [--binary build/release/pawl] [--actors 50] [--learner 50] [--saves 100] [--config FILE]
+
+Compares every metric that is not a clock, the final weights and the final training state, byte for byte. Prints one JSON
+object per part; exits 1 at the first difference. Python standard library only.
+"""
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CLOCKS = ("_s", "_ms", "_bytes", "per_s")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def metrics(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if not k.endswith(CLOCKS)} for row in rows]
+
+
+def final_state(run):
+    newest = sorted(p for p in (run / "checkpoints").iterdir() if p.suffix != ".tmp")[-1]
+    return {str(f.relative_to(newest)): f.read_bytes() for f in sorted(newest.rglob("*"))
+            if f.is_file() and f.name not in ("clocks.safetensors", "index.json")}
+
+
+class Harness:
+    def __init__(self, args):
+        self.args = args
+        self.folder = Path(tempfile.mkdtemp(prefix="pawl-kill-"))
+        self.rng = random.Random(args.seed)
+
+    def command(self, run, *more, resume=False):
+        line = [self.args.binary, "train", self.args.config, "--run", str(run), *more]
+        return line + (["--resume"] if resume else [])
+
+    def start(self, *a, **k):
+        return subprocess.Popen(self.command(*a, **k), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def finish(self, process, what):
+        err = process.communicate(timeout=300)[1].decode()
+        if process.returncode != 0:
+            sys.exit(f"{what}: exit code {process.returncode}: {err}")
+
+    def compare(self, run, what):
+        if metrics(run) != self.reference_metrics:
+            sys.exit(f"{what}: metrics differ from the undisturbed run ({run} against {self.reference})")
+        state = final_state(run)
+        for name, data in self.reference_state.items():
+            if state.get(name) != data:
+                sys.exit(f"{what}: {name} differs from the undisturbed run ({run} against {self.reference})")
+
+    def make_reference(self):
+        self.reference = self.folder / "reference"
+        began = time.monotonic()
+        self.finish(self.start(self.reference, *self.settings()), "reference")
+        self.seconds = time.monotonic() - began
+        self.reference_metrics = metrics(self.reference)
+        self.reference_state = final_state(self.reference)
+
+    def settings(self):
+        return ["--set", "checkpoint.every_updates=1", "--set", "eval.video=false"]
+
+    def kill_actors(self, wanted):
+        killed, runs = 0, 0
+        process_actors = ["--set", "actors.kind=process", "--set", "actors.count=2"]
+        reference = self.folder / "reference-process"
+        self.finish(self.start(reference, *self.settings(), *process_actors), "process actors")
+        # the config differs (actors.kind), the numbers may not
+        self.compare(reference, "threads against processes")
+        while killed < wanted:
+            run = self.folder / f"actors-{runs}"
+            process = self.start(run, *self.settings(), *process_actors)
+            while process.poll() is None:
+                time.sleep(self.rng.uniform(0.02, 0.25))
+                try:
+                    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+                except OSError:
+                    break
+                if children:
+                    try:
+                        os.kill(int(self.rng.choice(children)), signal.SIGKILL)
+                        killed += 1
+                    except ProcessLookupError:
+                        pass
+            self.finish(process, "run with killed actors")
+            self.compare(run, "run with killed actors")
+            shutil.rmtree(run)
+            runs += 1
+        print(json.dumps({"part": "actor SIGKILL", "kills": killed, "runs": runs, "differences": 0}), flush=True)
+
+    def kill_learner(self, wanted, during_save):
+        killed, runs = 0, 0
+        while killed < wanted:
+            run = self.folder / f"learner-{runs}"
+            process = self.start(run, *self.settings())
+            while True:
+                if during_save:
+                    self.wait_for_save(run, process)
+                else:
+                    time.sleep(self.rng.uniform(0.1, max(0.3, 0.6 * self.seconds)))
+                if process.poll() is not None:
+                    break
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                killed += 1
+                if not run.exists():  # killed before it made its folder
+                    process = self.start(run, *self.settings())
+                    continue
+                process = self.start(run, *self.settings(), resume=(run / "config.toml").exists())
+                if killed >= wanted:
+                    break
+            self.finish(process, "resumed run")
+            self.compare(run, "resumed run")
+            shutil.rmtree(run)
+            runs += 1
+        part = "learner SIGKILL during a save" if during_save else "learner SIGKILL + resume"
+        print(json.dumps({"part": part, "kills": killed, "runs": runs, "differences": 0, "lost_checkpoints": 0}),
+              flush=True)
+
+    def wait_for_save(self, run, process):
+        """Returns when a checkpoint is being written, a random moment into it; or when the process has ended."""
+        checkpoints = run / "checkpoints"
+        skip = self.rng.randrange(1, 6)
+        while process.poll() is None:
+            try:
+                writing = any(name.endswith(".tmp") for name in os.listdir(checkpoints))
+            except OSError:
+                writing = False
+            if writing:
+                skip -= 1
+                if skip <= 0:
+                    time.sleep(self.rng.uniform(0, 0.004))
+                    return
+                while process.poll() is None and any(n.endswith(".tmp") for n in os.listdir(checkpoints)):
+                    time.sleep(0.0002)
+            time.sleep(0.0002)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=str(ROOT / "build/release/pawl"))
+    parser.add_argument("--config", default=str(ROOT / "tests/train/data/kill.toml"))
+    parser.add_argument("--actors", type=int, default=50)
+    parser.add_argument("--learner", type=int, default=50)
+    parser.add_argument("--saves", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    harness = Harness(args)
+    harness.make_reference()
+    print(json.dumps({"part": "reference", "updates": len(harness.reference_metrics), "time_s": harness.seconds}), flush=True)
+    if args.actors:
+        harness.kill_actors(args.actors)
+    if args.learner:
+        harness.kill_learner(args.learner, during_save=False)
+    if args.saves:
+        harness.kill_learner(args.saves, during_save=True)
+    shutil.rmtree(harness.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+#include "cli/main.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "train/actor_process.h"
+
+namespace pawl::cli {
+
+int Main(int argc, char** argv) {
+  if (argc == 3 && std::strcmp(argv[1], train::kActorArgument) == 0) {
+    return train::ActorProcessMain(std::atoi(argv[2]));
+  }
+  CLI::App app{"Pawl trains policies: robot arms in simulation and language models."};
+  app.name("pawl");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", PAWL_VERSION);
+  int exit_code = 0;
+  AddTrain(app, exit_code);
+  AddEval(app, exit_code);
+  AddConfig(app, exit_code);
+  AddDoctor(app, exit_code);
+  AddEnvs(app, exit_code);
+  AddRuns(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::CallForAllHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::CallForVersion& version) {
+    return app.exit(version);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "pawl: %s (see pawl --help)\n", error.what());
+    return 2;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "pawl: %s\n", error.what());
+    return error.exit_code();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pawl: %s\n", error.what());
+    return 1;
+  }
+  return exit_code;
+}
+
+}  // namespace pawl::cli

@@ -1,0 +1,66 @@
+#include "train/checkpoint_writer.h"
+
+#include <chrono>
+#include <utility>
+
+#include "core/error.h"
+
+namespace pawl::train {
+namespace {
+constexpr std::chrono::seconds kDeadline{300};
+}  // namespace
+
+CheckpointWriter::CheckpointWriter(std::filesystem::path root, int keep)
+    : root_(std::move(root)), keep_(keep), thread_([this] { Loop(); }) {}
+
+CheckpointWriter::~CheckpointWriter() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect) {
+  Wait();
+  {
+    std::lock_guard lock(mutex_);
+    job_ = Job{step, std::move(files), std::move(protect)};
+  }
+  changed_.notify_all();
+}
+
+void CheckpointWriter::Wait() {
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, kDeadline, [this] { return !job_; })) {
+    throw RunError({.what = fmt::format("checkpoint {} is not written after {} s", job_->step, kDeadline.count()),
+                    .where = root_.string(),
+                    .hint = "does the disk hang?"});
+  }
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void CheckpointWriter::Loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return job_ || stop_; });
+    if (!job_) return;
+    // the job stays set (and untouched by others) while it is written
+    const Job& job = *job_;
+    lock.unlock();
+    std::exception_ptr error;
+    try {
+      nn::CommitCheckpoint(root_, job.step, job.files);
+      nn::PruneCheckpoints(root_, keep_, job.protect);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    lock.lock();
+    error_ = error;
+    job_.reset();
+    changed_.notify_all();
+  }
+}
+
+}  // namespace pawl::train

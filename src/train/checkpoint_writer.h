@@ -1,0 +1,40 @@
+// Writes checkpoints in the background: the learner hands over copied bytes and goes on; one is written at a time, the next
+// waits. An error of the writer (disk full) is thrown at the next call. Learner's thread calls; one own thread writes.
+#pragma once
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "nn/checkpoint.h"
+
+namespace pawl::train {
+
+class CheckpointWriter {
+ public:
+  CheckpointWriter(std::filesystem::path root, int keep);
+  ~CheckpointWriter();  // waits for the last write; its error is lost (call Wait first)
+  // Waits for the write before, then starts this one. protect: steps that pruning must leave.
+  void Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect);
+  // Returns when nothing is being written; throws what the last write threw.
+  void Wait();
+
+ private:
+  struct Job {
+    int64_t step;
+    nn::CheckpointFiles files;
+    std::vector<int64_t> protect;
+  };
+  void Loop();
+  std::filesystem::path root_;
+  int keep_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Job> job_;  // guarded by mutex_; set while waiting or being written
+  std::exception_ptr error_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace pawl::train

@@ -1,0 +1,26 @@
+// `pawl eval`: loads a policy from a run or checkpoint, plays episodes, prints a table or one JSON object, writes a video.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "nn/policy_file.h"
+
+namespace pawl::train {
+
+struct EvaluateOptions {
+  std::string path;
+  int episodes = 100;
+  uint64_t seed = 1'000'003;
+  bool stochastic = false;
+  bool best = false;
+  bool json = false;
+  std::string env_id;  // "" = the policy's own
+  std::string video;   // "" = none
+};
+
+int EvaluateCommand(const EvaluateOptions& options);
+
+// Writes an MP4 of `episodes` deterministic episodes. Throws pawl::Error where rendering or encoding is not possible.
+void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const std::string& path);
+
+}  // namespace pawl::train

@@ -1,0 +1,23 @@
+#include "train/interrupt.h"
+
+#include <signal.h>
+
+namespace pawl::train {
+namespace {
+volatile sig_atomic_t g_interrupted = 0;
+
+void OnSignal(int) { g_interrupted = 1; }
+}  // namespace
+
+void InstallInterruptHandler() {
+  g_interrupted = 0;
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second one has its default effect
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+bool Interrupted() { return g_interrupted != 0; }
+
+}  // namespace pawl::train

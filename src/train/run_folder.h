@@ -1,0 +1,46 @@
+// The folder of one run: config.toml (resolved), metrics.jsonl, events.out.tfevents.*, log.txt, checkpoints/, best.json,
+// summary.json (written last: the run is finished), video.mp4, report.html. Decides what --resume means.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "nn/checkpoint.h"
+#include "train/train_config.h"
+
+namespace pawl::train {
+
+struct RunFolder {
+  std::filesystem::path path;
+  std::filesystem::path config() const { return path / "config.toml"; }
+  std::filesystem::path metrics() const { return path / "metrics.jsonl"; }
+  std::filesystem::path log() const { return path / "log.txt"; }
+  std::filesystem::path checkpoints() const { return path / "checkpoints"; }
+  std::filesystem::path best() const { return path / "best.json"; }
+  std::filesystem::path summary() const { return path / "summary.json"; }
+  std::filesystem::path video() const { return path / "video.mp4"; }
+  std::filesystem::path report() const { return path / "report.html"; }
+};
+
+// runs/<stem of the config file>.
+std::filesystem::path DefaultRunFolder(const std::string& config_path);
+
+// Makes the folder of a new run and writes config.toml. Throws UserError when it exists and is not empty.
+RunFolder CreateRunFolder(const std::filesystem::path& path, const TrainConfig& config);
+
+// Opens an existing run to go on with. Throws UserError when the folder is missing or its config differs in anything but a
+// larger total_steps (each difference named).
+RunFolder OpenRunFolder(const std::filesystem::path& path, const TrainConfig& config);
+
+// The checkpoint folder meant by a path: a checkpoint itself, or of a run the newest readable one (or the best). Throws
+// UserError when there is none; `skipped` receives a line for each damaged one passed over.
+struct FoundCheckpoint {
+  std::filesystem::path folder;
+  int64_t step = 0;
+  nn::CheckpointFiles files;
+};
+FoundCheckpoint FindCheckpoint(const std::filesystem::path& path, bool best, std::vector<std::string>& skipped);
+// The newest checkpoint of a run that reads whole, or nothing.
+std::optional<FoundCheckpoint> NewestCheckpoint(const std::filesystem::path& checkpoints, std::vector<std::string>& skipped);
+
+}  // namespace pawl::train

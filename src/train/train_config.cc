@@ -1,0 +1,28 @@
+#include "train/train_config.h"
+
+namespace pawl::train {
+
+TrainConfig LoadTrainConfig(const std::string& path, const std::vector<std::string>& assignments) {
+  core::Table table = path.empty() ? core::Table() : core::Table::ParseFile(path);
+  for (const auto& assignment : assignments) table = table.WithOverride(assignment);
+  TrainConfig config;
+  core::LoadConfig(table, config);
+  CheckTrainConfig(config);
+  return config;
+}
+
+void CheckTrainConfig(const TrainConfig& config) {
+  if (config.device != "cpu" && config.device != "cuda") {
+    throw UserError({.what = fmt::format("device is '{}'", config.device), .where = "device", .expected = "cpu or cuda"});
+  }
+  const int64_t rows = int64_t{config.ppo.horizon} * config.env.num_envs;
+  if (config.ppo.minibatch > rows) {
+    throw UserError({.what = fmt::format("ppo.minibatch {} is larger than a rollout of {} rows", config.ppo.minibatch, rows),
+                     .where = "ppo.minibatch",
+                     .expected = "at most ppo.horizon x env.num_envs"});
+  }
+  // the environment's name, keywords and rig are checked by making one
+  envs::MakeEnv(config.env, config.seed, 0);
+}
+
+}  // namespace pawl::train

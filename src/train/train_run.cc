@@ -1,0 +1,333 @@
+#include "train/train_run.h"
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "train/checkpoint_writer.h"
+#include "train/collector.h"
+#include "train/evaluate_policy.h"
+#include "train/evaluator.h"
+#include "train/interrupt.h"
+#include "train/run_folder.h"
+#include "train/run_output.h"
+
+namespace pawl::train {
+namespace {
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+// checkpoint.every_updates = 0 aims at this much work between two checkpoints
+constexpr double kCheckpointWorkSeconds = 1.5;
+
+// Counters of the loop itself; with the collector's and the learner's states they are the whole training state.
+struct LoopState {
+  int64_t updates = 0;
+  double time_s = 0;  // wall clock over all resumes
+  double best = -std::numeric_limits<double>::infinity();  // success rate, or return where there is no success
+  int64_t best_step = -1;
+  CollectSeconds collect;     // of earlier processes of this run
+  double learning_s = 0, other_s = 0;
+};
+
+class TrainRun {
+ public:
+  TrainRun(const TrainConfig& config, const RunFolder& folder)
+      : config_(config),
+        folder_(folder),
+        probe_(envs::MakeEnv(config.env, config.seed, 0)),
+        shape_(nn::MakeShape(config.policy, probe_->Spec())),
+        learner_(config.ppo, config.policy, shape_, config.seed, config.device),
+        collector_(config, probe_->Spec(), shape_, folder.path.string()) {}
+
+  int Run(bool resume);
+
+ private:
+  bool LoadNewest();
+  void StartFresh();
+  void InitFrom(const std::string& path);
+  void Update();
+  track::Metrics UpdateMetrics(const algos::UpdateMetrics& learned, double steps_per_s) const;
+  bool EvaluateDue(track::Metrics& metrics);
+  void SaveCheckpoint();
+  bool CheckpointDue() const;
+  void Finish();
+  nn::Policy CurrentPolicy() const;
+  Evaluation EvaluateNow(int episodes) const;
+  double Elapsed() const { return state_.time_s + (core::MonotonicSeconds() - started_); }
+  bool Done() const { return collector_.env_steps() >= config_.total_steps; }
+
+  TrainConfig config_;
+  RunFolder folder_;
+  std::unique_ptr<envs::Env> probe_;
+  kernels::MlpShape shape_;
+  algos::PpoLearner learner_;
+  Collector collector_;
+  LoopState state_;
+  std::unique_ptr<RunOutput> output_;
+  std::unique_ptr<CheckpointWriter> writer_;
+  double started_ = core::MonotonicSeconds();
+  int64_t first_update_ = 0;       // of this process
+  int64_t last_checkpoint_ = -1;   // update number
+  bool stop_early_ = false;
+};
+
+int TrainRun::Run(bool resume) {
+  output_ = std::make_unique<RunOutput>(folder_, config_);
+  writer_ = std::make_unique<CheckpointWriter>(folder_.checkpoints(), config_.checkpoint.keep);
+  const bool resumed = resume && LoadNewest();
+  if (!resumed) StartFresh();
+  output_->Begin(learner_.PathDescription(), collector_.actors(), collector_.env_steps());
+  first_update_ = state_.updates;
+  InstallInterruptHandler();
+  while (!Done() && !stop_early_) {
+    Update();
+    if (Interrupted()) {
+      SaveCheckpoint();
+      writer_->Wait();
+      output_->Interrupted(state_.updates, collector_.env_steps());
+      return 130;
+    }
+  }
+  Finish();
+  return 0;
+}
+
+void TrainRun::StartFresh() {
+  output_->CutBack(0, 0);
+  if (!config_.init_from.empty()) InitFrom(config_.init_from);
+  collector_.Start(learner_.Weights());
+}
+
+void TrainRun::InitFrom(const std::string& path) {
+  std::vector<std::string> skipped;
+  const FoundCheckpoint found = FindCheckpoint(path, /*best=*/false, skipped);
+  for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
+  const nn::Policy policy = nn::PolicyFromFiles(found.files, found.folder.string());
+  const auto differences = nn::SpecDifferences(policy.spec, probe_->Spec());
+  if (!differences.empty() || nn::FlatWeightsSize(policy.shape) != nn::FlatWeightsSize(shape_)) {
+    throw UserError({.what = fmt::format("init_from '{}' does not fit this run ({})", path,
+                                         differences.empty() ? "another network" : differences.front()),
+                     .where = "init_from",
+                     .expected = "a policy of the same environment and network"});
+  }
+  learner_.SetWeights(policy.weights.span());
+  collector_.normalizer().StartFrom(policy.normalizer);
+}
+
+// Goes on from the newest checkpoint that reads whole; false when there is none.
+bool TrainRun::LoadNewest() {
+  std::vector<std::string> skipped;
+  const auto found = NewestCheckpoint(folder_.checkpoints(), skipped);
+  for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
+  if (!found) return false;
+  const std::string source = found->folder.string();
+  const auto arrays = core::FromSafetensors(found->files.at("state/training.safetensors"), source);
+  learner_.Load(arrays);
+  collector_.Load(arrays);
+  state_.updates = arrays.GetScalar<int64_t>("loop/updates");
+  state_.best = arrays.GetScalar<double>("loop/best");
+  state_.best_step = arrays.GetScalar<int64_t>("loop/best_step");
+  const auto clocks = core::FromSafetensors(found->files.at("state/clocks.safetensors"), source);
+  state_.time_s = clocks.GetScalar<double>("time_s");
+  const auto seconds = clocks.Get<double>("phases");
+  PAWL_CHECK_EQ(seconds.size(), 7u, "{}: phases", source);
+  state_.collect = {seconds[0], seconds[1], seconds[2], seconds[3], seconds[4]};
+  state_.learning_s = seconds[5];
+  state_.other_s = seconds[6];
+  last_checkpoint_ = state_.updates;
+  output_->CutBack(state_.updates, collector_.env_steps());
+  PAWL_LOG_INFO("resumed from {} ({} updates, {} steps)", source, state_.updates, collector_.env_steps());
+  return true;
+}
+
+void TrainRun::Update() {
+  const double begin = core::MonotonicSeconds();
+  const int64_t steps_before = collector_.env_steps();
+  const double progress = std::min(1.0, static_cast<double>(steps_before) / config_.total_steps);
+  const auto batch = collector_.Collect(learner_.Weights(), state_.updates);
+  const double collected = core::MonotonicSeconds();
+  const auto learned = learner_.Update(batch, state_.updates, progress);
+  const double end = core::MonotonicSeconds();
+  state_.learning_s += end - collected;
+  ++state_.updates;
+  auto metrics = UpdateMetrics(learned, (collector_.env_steps() - steps_before) / (end - begin));
+  const bool new_best = EvaluateDue(metrics);
+  output_->Write(collector_.env_steps(), metrics);
+  if (new_best || CheckpointDue()) SaveCheckpoint();
+  state_.other_s += core::MonotonicSeconds() - end;
+}
+
+track::Metrics TrainRun::UpdateMetrics(const algos::UpdateMetrics& learned, double steps_per_s) const {
+  const auto window = collector_.episodes().Mean();
+  const CollectSeconds& now = collector_.seconds();
+  const CollectSeconds& before = state_.collect;
+  track::Metrics metrics = {
+      {"time_s", Elapsed()},
+      {"env_steps", static_cast<double>(collector_.env_steps())},
+      {"updates", static_cast<double>(state_.updates)},
+      {"steps_per_s", steps_per_s},
+      {"episodes", static_cast<double>(collector_.episodes().total())},
+      {"episode_return", window.episode_return},
+      {"episode_length", window.length},
+      {"success_rate", probe_->Spec().has_success ? window.success : kNaN},
+      {"diverged_episodes", static_cast<double>(collector_.diverged_episodes())},
+  };
+  metrics.insert(metrics.end(), learned.begin(), learned.end());
+  const double physics = before.physics + now.physics, observation = before.observation + now.observation;
+  const double inference = before.inference + now.inference, transport = before.transport + now.transport;
+  const double other = before.finish + now.finish + state_.other_s;
+  metrics.insert(metrics.end(), {{"physics_s", physics},
+                                 {"observation_s", observation},
+                                 {"inference_s", inference},
+                                 {"learning_s", state_.learning_s},
+                                 {"transport_s", transport},
+                                 {"other_s", other}});
+  return metrics;
+}
+
+// Adds the evaluation's metrics where one is due (null otherwise). True: the best policy so far, to be saved now.
+bool TrainRun::EvaluateDue(track::Metrics& metrics) {
+  const EvalConfig& eval = config_.eval;
+  if (eval.every_updates == 0 || state_.updates % eval.every_updates != 0) {
+    for (const char* name : {"eval_return", "eval_return_low", "eval_return_high", "eval_success_rate",
+                             "eval_success_low", "eval_success_high"}) {
+      metrics.emplace_back(name, kNaN);
+    }
+    return false;
+  }
+  const Evaluation result = EvaluateNow(eval.episodes);
+  const bool success = result.has_success;
+  metrics.insert(metrics.end(), {{"eval_return", result.return_mean},
+                                 {"eval_return_low", result.return_ci95.low},
+                                 {"eval_return_high", result.return_ci95.high},
+                                 {"eval_success_rate", success ? result.success_rate : kNaN},
+                                 {"eval_success_low", success ? result.success_ci95.low : kNaN},
+                                 {"eval_success_high", success ? result.success_ci95.high : kNaN}});
+  if (eval.stop_at_success > 0 && success && result.success_rate >= eval.stop_at_success) stop_early_ = true;
+  if (eval.stop_at_return != 0 && result.return_mean >= eval.stop_at_return) stop_early_ = true;
+  const double score = success ? result.success_rate : result.return_mean;
+  if (!(score > state_.best)) return false;
+  state_.best = score;
+  state_.best_step = collector_.env_steps();
+  return true;
+}
+
+bool TrainRun::CheckpointDue() const {
+  if (Done()) return false;  // Finish saves
+  int64_t every = config_.checkpoint.every_updates;
+  if (every == 0) {
+    const double per_update = (core::MonotonicSeconds() - started_) / static_cast<double>(state_.updates - first_update_);
+    every = std::max<int64_t>(1, static_cast<int64_t>(kCheckpointWorkSeconds / per_update));
+  }
+  return state_.updates - std::max(last_checkpoint_, first_update_) >= every;
+}
+
+nn::Policy TrainRun::CurrentPolicy() const {
+  nn::Policy policy{.env = config_.env,
+                    .spec = probe_->Spec(),
+                    .shape = shape_,
+                    .normalizer = collector_.normalizer().Snapshot(),
+                    .weights = kernels::AlignedBuffer(learner_.Weights().size())};
+  std::copy(learner_.Weights().begin(), learner_.Weights().end(), policy.weights.data());
+  return policy;
+}
+
+Evaluation TrainRun::EvaluateNow(int episodes) const {
+  return Evaluate(CurrentPolicy(), {.episodes = episodes,
+                                    .deterministic = config_.eval.deterministic,
+                                    .seed = config_.seed,
+                                    .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))});
+}
+
+void TrainRun::SaveCheckpoint() {
+  nn::CheckpointFiles files;
+  nn::AddPolicyFiles(CurrentPolicy(), files);
+  core::ArrayMap arrays;
+  learner_.Save(arrays);
+  collector_.Save(arrays);
+  arrays.PutScalar<int64_t>("loop/updates", state_.updates);
+  arrays.PutScalar<double>("loop/best", state_.best);
+  arrays.PutScalar<int64_t>("loop/best_step", state_.best_step);
+  files["state/training.safetensors"] = core::ToSafetensors(arrays);
+  // clocks apart, so that the training state of two equal runs is the same bytes
+  core::ArrayMap clocks;
+  clocks.PutScalar<double>("time_s", Elapsed());
+  const CollectSeconds& now = collector_.seconds();
+  const CollectSeconds& before = state_.collect;
+  const std::vector<double> phases = {before.physics + now.physics,     before.observation + now.observation,
+                                      before.inference + now.inference, before.transport + now.transport,
+                                      before.finish + now.finish,       state_.learning_s,
+                                      state_.other_s};
+  clocks.Put<double>("phases", phases, {static_cast<int64_t>(phases.size())});
+  files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
+  std::vector<int64_t> protect;
+  if (state_.best_step >= 0) protect.push_back(state_.best_step);
+  writer_->Start(collector_.env_steps(), std::move(files), protect);
+  last_checkpoint_ = state_.updates;
+  if (state_.best_step == collector_.env_steps()) {
+    writer_->Wait();  // best.json names a checkpoint that exists
+    const nlohmann::json best = {{"step", state_.best_step}, {"score", state_.best}};
+    core::WriteFileAtomic(folder_.best(), best.dump() + "\n");
+  }
+}
+
+void TrainRun::Finish() {
+  if (last_checkpoint_ != state_.updates) SaveCheckpoint();
+  writer_->Wait();
+  RunSummary summary{.env_steps = collector_.env_steps(), .updates = state_.updates, .stopped_early = stop_early_};
+  if (config_.eval.final_episodes > 0) summary.evaluation = EvaluateNow(config_.eval.final_episodes);
+  if (config_.eval.video) {
+    try {
+      RecordVideo(CurrentPolicy(), config_.seed, /*episodes=*/3, folder_.video().string());
+      summary.video = true;
+    } catch (const Error& error) {
+      PAWL_LOG_WARN("no video: {}", error.what());
+    }
+  }
+  summary.time_s = Elapsed();
+  output_->Finish(summary);
+}
+
+void DryRun(const TrainConfig& config, const std::string& run_folder) {
+  const auto env = envs::MakeEnv(config.env, config.seed, 0);
+  const auto& spec = env->Spec();
+  const auto shape = nn::MakeShape(config.policy, spec);
+  const algos::PpoLearner learner(config.ppo, config.policy, shape, config.seed, config.device);
+  const int64_t per_update = int64_t{config.ppo.horizon} * config.env.num_envs;
+  std::printf("config is valid; nothing was started\n"
+              "  environment  %s (version %s), %d in parallel, observation %d, action %d\n"
+              "  updates      %lld of %lld steps (%d environments x %d steps)\n"
+              "  update path  %s\n"
+              "  run folder   %s\n",
+              spec.id.c_str(), spec.version.c_str(), config.env.num_envs, spec.ObservationSize(), spec.action.size,
+              static_cast<long long>((config.total_steps + per_update - 1) / per_update),
+              static_cast<long long>(per_update), config.env.num_envs, config.ppo.horizon,
+              learner.PathDescription().c_str(), run_folder.c_str());
+}
+
+}  // namespace
+
+int Train(const TrainOptions& options) {
+  const TrainConfig config = LoadTrainConfig(options.config_path, options.assignments);
+  const auto path = options.run_folder.empty() ? DefaultRunFolder(options.config_path)
+                                               : std::filesystem::path(options.run_folder);
+  if (options.dry_run) {
+    DryRun(config, path.string());
+    return 0;
+  }
+  const RunFolder folder = options.resume ? OpenRunFolder(path, config) : CreateRunFolder(path, config);
+  if (options.resume && std::filesystem::exists(folder.summary())) {
+    std::printf("run '%s' is finished already; nothing to do\n", path.c_str());
+    return 0;
+  }
+  core::StartLog({.file = folder.log().string()});
+  TrainRun run(config, folder);
+  return run.Run(options.resume);
+}
+
+}  // namespace pawl::train
