@@ -70,11 +70,7 @@ class PickExpert : public Scripted {
     held_steps_ = ReadOne(o, "both_pads_touch") > 0 ? held_steps_ + 1 : 0;
     const bool over = PlanarNorm(to_cube) < 0.01, around = over && std::abs(to_cube[2]) < 0.012;
     if (held_steps_ >= 3) {
-      const Vec3 setpoint = tool + Read(o, "setpoint_error");
-      const Vec3 left = Read(o, "cube_to_goal");
-      // from where the set-point is ahead already
-      Steer(o, tool + left, -1, action);
-      (void)setpoint;
+      Steer(o, tool + Read(o, "cube_to_goal"), -1, action);
     } else if (held_steps_ > 0 || around) {
       Steer(o, cube, -1, action);
     } else if (over) {
