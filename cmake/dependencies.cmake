@@ -1,11 +1,35 @@
 # Everything the build takes from outside, as imported targets. PAWL_DEPS_DIR holds the unpacked wheels side by side
 # (`./pawl setup` makes it); they find each other by RPATH, so no environment variable is needed at run time.
 include_guard()
-set(PAWL_DEPS_DIR "" CACHE PATH "folder with the unpacked wheels (torch, mujoco, gymnasium, nvidia); made by ./pawl setup")
-set(PAWL_LIBTORCH_DIR "" CACHE PATH "a LibTorch 2.11 of your own (folder with include/ and lib/) instead of the wheel's")
-if(NOT EXISTS "${PAWL_DEPS_DIR}/mujoco/libmujoco.so.4.0.0")
-  message(FATAL_ERROR "PAWL_DEPS_DIR='${PAWL_DEPS_DIR}' holds no unpacked wheels: run ./pawl setup, which prints the folder")
+set(PAWL_DEPS_DIR "" CACHE PATH "folder with the unpacked wheels; empty: the cache that ./pawl setup fills")
+set(PAWL_LIBTORCH_DIR "" CACHE PATH "a LibTorch 2.11 of your own (include/, lib/); empty: what ./pawl setup --libtorch said")
+
+# `./pawl setup --libtorch DIR` leaves its choice in build/libtorch-dir
+if(NOT PAWL_LIBTORCH_DIR AND EXISTS "${CMAKE_SOURCE_DIR}/build/libtorch-dir")
+  file(STRINGS "${CMAKE_SOURCE_DIR}/build/libtorch-dir" PAWL_LIBTORCH_DIR)
 endif()
+if(PAWL_LIBTORCH_DIR)
+  set(LIBTORCH_DIR "${PAWL_LIBTORCH_DIR}")
+  include(${CMAKE_CURRENT_LIST_DIR}/check_libtorch.cmake)
+endif()
+
+# the same folder as in setup.sh: named by the lock file's hash
+if(NOT PAWL_DEPS_DIR)
+  set(cache_root "$ENV{XDG_CACHE_HOME}")
+  if(NOT cache_root)
+    set(cache_root "$ENV{HOME}/.cache")
+  endif()
+  file(SHA256 "${CMAKE_CURRENT_LIST_DIR}/deps.lock" lock_hash)
+  string(SUBSTRING ${lock_hash} 0 16 lock_hash)
+  set(PAWL_DEPS_DIR "${cache_root}/pawl/deps/${lock_hash}")
+  if(PAWL_LIBTORCH_DIR)
+    string(APPEND PAWL_DEPS_DIR "-notorch")
+  endif()
+endif()
+if(NOT EXISTS "${PAWL_DEPS_DIR}/mujoco/libmujoco.so.4.0.0")
+  message(FATAL_ERROR "'${PAWL_DEPS_DIR}' holds no unpacked wheels: run ./pawl setup")
+endif()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_CURRENT_LIST_DIR}/deps.lock")
 
 find_package(Threads REQUIRED)
 find_package(GTest REQUIRED)
@@ -13,16 +37,16 @@ include(GoogleTest)
 find_package(PkgConfig REQUIRED)
 
 # --- LibTorch: find_package(Torch) of this wheel insists on a CUDA toolkit, so the targets are defined here
-set(torch_root "${PAWL_DEPS_DIR}/torch")
+set(PAWL_TORCH_ROOT "${PAWL_DEPS_DIR}/torch")
 if(PAWL_LIBTORCH_DIR)
-  set(torch_root "${PAWL_LIBTORCH_DIR}")
+  set(PAWL_TORCH_ROOT "${PAWL_LIBTORCH_DIR}")
 endif()
 add_library(pawl::torch INTERFACE IMPORTED)
 # after the system's folders: the wheel brings its own fmt headers, whose library we do not have
 target_compile_options(pawl::torch INTERFACE
-  "SHELL:-idirafter ${torch_root}/include" "SHELL:-idirafter ${torch_root}/include/torch/csrc/api/include")
+  "SHELL:-idirafter ${PAWL_TORCH_ROOT}/include" "SHELL:-idirafter ${PAWL_TORCH_ROOT}/include/torch/csrc/api/include")
 target_link_libraries(pawl::torch INTERFACE
-  ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
+  ${PAWL_TORCH_ROOT}/lib/libtorch_cpu.so ${PAWL_TORCH_ROOT}/lib/libc10.so)
 target_compile_definitions(pawl::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 
 # --- MuJoCo: the wheel's library has no plain name
