@@ -21,7 +21,8 @@ ArmEnv::ArmEnv(const ArmArgs& args, const Setup& setup)
                      .expected = "actuators, joints and pads of a two-finger gripper"});
   }
   spec_.id = setup.id;
-  spec_.version = std::string("1");
+  // a policy belongs to its robot: one for another arm is refused by this
+  spec_.version = fmt::format("1 on {}", arm_->rig.config.name);
   spec_.action = control_.Spec();
   spec_.max_episode_steps = args.max_episode_steps;
   spec_.control_period_s = arm_->rig.config.control_period;

@@ -132,6 +132,7 @@ Rig LoadRig(const std::string& path) {
     Refuse(rig, "mjcf", fmt::format("there is no file '{}'", rig.mjcf_path), "an MJCF file",
            "the path is relative to the rig's folder");
   }
+  if (c.name.empty()) rig.config.name = fs::path(rig.path).stem().string();
   CheckJoints(rig);
   if (c.tool.site.empty() == c.tool.body.empty()) {
     Refuse(rig, "tool", c.tool.site.empty() ? "no tool" : "site and body",

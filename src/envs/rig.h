@@ -125,7 +125,8 @@ struct RigConfig {
   bool table = true;
   template <class V>
   void Visit(V& v) {
-    v.Field("name", name, {.help = "the robot's name, for people"});
+    v.Field("name", name,
+            {.help = "the robot's name, kept with its policies; empty: the file's name"});
     v.Field("mjcf", mjcf, {.help = "MJCF file, relative to the rig's folder; never edited"});
     v.Field("joints", joints, {.help = "the arm's joints, base first (at most 16)"});
     v.Field("home", home,
