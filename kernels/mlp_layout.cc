@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "core/error.h"
+#include "kernels/mlp.h"
 #include "kernels/panel.h"
 
 namespace pawl::kernels {
@@ -12,13 +14,15 @@ std::string FusedUnsupportedReason(const MlpShape& shape) {
     return fmt::format("{} hidden layers (the fused kernel serves 1 to 3)", shape.hidden.size());
   }
   for (int width : shape.hidden) {
-    if (width < 1 || width > 256) return fmt::format("a hidden width of {} (the fused kernel serves 1 to 256)", width);
+    if (width < 1 || width > 256)
+      return fmt::format("a hidden width of {} (the fused kernel serves 1 to 256)", width);
   }
   return "";
 }
 
 MlpLayout::MlpLayout(MlpShape shape) : shape_(std::move(shape)) {
-  PAWL_CHECK(shape_.obs >= 1 && shape_.act >= 1 && !shape_.hidden.empty(), "an MLP needs inputs, outputs and hidden layers");
+  PAWL_CHECK(shape_.obs >= 1 && shape_.act >= 1 && !shape_.hidden.empty(),
+             "an MLP needs inputs, outputs and hidden layers");
   auto add = [this](const std::string& name, int out, int in) {
     parameters_.push_back({.name = name, .out = out, .in = in, .offset = size_});
     size_ += PanelSize(in == 0 ? 1 : in, out);
@@ -58,26 +62,23 @@ const MlpParameter& MlpLayout::Find(const std::string& name) const {
 }
 
 void MlpLayout::Pack(const MlpParameter& parameter, const float* dense, float* flat) const {
-  const int in = parameter.in == 0 ? 1 : parameter.in;
-  float* to = flat + parameter.offset;
+  const int in = std::max(parameter.in, 1);
   for (int n = 0; n < parameter.out; ++n) {
-    float* panel = to + size_t(n / kPanel * kPanel) * in + n % kPanel;
-    for (int k = 0; k < in; ++k) panel[k * kPanel] = dense[size_t(n) * in + k];
+    for (int k = 0; k < in; ++k) flat[parameter.offset + PanelAt(in, k, n)] = *dense++;
   }
 }
 
 void MlpLayout::Unpack(const MlpParameter& parameter, const float* flat, float* dense) const {
-  const int in = parameter.in == 0 ? 1 : parameter.in;
-  const float* from = flat + parameter.offset;
+  const int in = std::max(parameter.in, 1);
   for (int n = 0; n < parameter.out; ++n) {
-    const float* panel = from + size_t(n / kPanel * kPanel) * in + n % kPanel;
-    for (int k = 0; k < in; ++k) dense[size_t(n) * in + k] = panel[k * kPanel];
+    for (int k = 0; k < in; ++k) *dense++ = flat[parameter.offset + PanelAt(in, k, n)];
   }
 }
 
 AlignedBuffer::AlignedBuffer(size_t count) : size_(count) {
   constexpr size_t kAlignment = 64;
-  const size_t bytes = (std::max<size_t>(count, 1) * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t bytes =
+      (std::max<size_t>(count, 1) * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
   data_ = static_cast<float*>(std::aligned_alloc(kAlignment, bytes));
   PAWL_CHECK(data_ != nullptr, "out of memory: {} bytes", bytes);
   std::memset(data_, 0, bytes);

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "algos/ppo_backend.h"
-#include "kernels/panel.h"
+#include "kernels/cpu_target.h"
 
 namespace pawl::algos {
 namespace {
@@ -22,7 +22,7 @@ class FusedBackend : public PpoBackend {
   }
   void End() override {}
   std::string Description() const override {
-    return fmt::format("fused CPU kernel ({}, {} thread{})", kernels::PanelTarget(), threads_, threads_ == 1 ? "" : "s");
+    return fmt::format("fused CPU kernel ({}, {} thread{})", kernels::CpuTarget(), threads_, threads_ == 1 ? "" : "s");
   }
   bool exact_log_prob() const override { return true; }
 
