@@ -81,7 +81,7 @@ class Harness:
             run = self.folder / f"actors-{runs}"
             process = self.start(run, *self.settings(), *process_actors)
             while process.poll() is None:
-                time.sleep(self.rng.uniform(0.02, 0.25))
+                time.sleep(self.rng.uniform(0.1, 1.5))
                 try:
                     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
                 except OSError:

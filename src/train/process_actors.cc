@@ -23,7 +23,7 @@ extern char** environ;
 namespace pawl::train {
 namespace {
 using Clock = std::chrono::steady_clock;
-constexpr int kMaxDeathsInARow = 5;
+constexpr int kMaxDeathsInARow = 10;
 
 struct Pipe {
   int read = -1, write = -1;

@@ -1,0 +1,35 @@
+// Helpers of the training tests: whole runs in a temporary folder, compared without their clocks.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "track/metrics_file.h"
+#include "train/train_run.h"
+
+namespace pawl::train {
+
+// A fresh folder under the test's temporary directory, removed at the end.
+class TempFolder {
+ public:
+  TempFolder();
+  ~TempFolder();
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// A small Pendulum config (8 environments, 6 updates, both normalisers) written to `path`.
+std::filesystem::path WriteSmallConfig(const std::filesystem::path& path, const std::string& more = "");
+
+// Runs `pawl train` in this process; returns its exit code.
+int RunTraining(const std::filesystem::path& config, const std::filesystem::path& run,
+                std::vector<std::string> assignments = {}, bool resume = false);
+
+// metrics.jsonl without the fields of clock and memory, one text per update.
+std::vector<std::string> MetricsWithoutClocks(const std::filesystem::path& run);
+// policy and training state of the newest checkpoint, as bytes.
+std::string NewestState(const std::filesystem::path& run);
+
+}  // namespace pawl::train
