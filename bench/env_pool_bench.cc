@@ -1,6 +1,7 @@
-// Control steps per second of envs::VecEnv beside a bare loop of mj_step on the same threads, model, states and actions, and
-// beside MuJoCo's own batch API. One JSON object per environment. The trajectory (64 environments, resets included) is
-// recorded first; every contender replays it, and the final states are compared bit for bit.
+// Control steps per second of envs::VecEnv beside a bare loop of mj_step on the same threads,
+// model, states and actions, and beside MuJoCo's own batch API. One JSON object per environment.
+// The trajectory (64 environments, resets included) is recorded first; every contender replays it,
+// and the final states are compared bit for bit.
 //   env_pool_bench [--env ID]... [--envs N] [--threads T] [--batch N] [--pairs N] [--seconds S]
 #include <mujoco/mjbatch.h>
 #include <mujoco/mujoco.h>
@@ -62,15 +63,16 @@ struct Recording {
     int step = 0;  // before this step the episode starts at...
     std::vector<double> qpos, qvel, state;
   };
-  std::vector<std::vector<Start>> starts;        // [N]
-  std::vector<std::vector<double>> final_qpos;   // [N]
-  std::vector<double> final_observations;        // [N, O]
+  std::vector<std::vector<Start>> starts;       // [N]
+  std::vector<std::vector<double>> final_qpos;  // [N]
+  std::vector<double> final_observations;       // [N, O]
 };
 
 Recording::Start StartOf(const MujocoEnv& env, int step) {
   const mjModel& m = env.sim().model();
   const mjData& d = env.sim().data();
-  Recording::Start start{.step = step, .qpos = {d.qpos, d.qpos + m.nq}, .qvel = {d.qvel, d.qvel + m.nv}};
+  Recording::Start start{
+      .step = step, .qpos = {d.qpos, d.qpos + m.nq}, .qvel = {d.qvel, d.qvel + m.nv}};
   start.state.resize(mj_stateSize(&m, mjSTATE_INTEGRATION));
   mj_getState(&m, &d, start.state.data(), mjSTATE_INTEGRATION);
   return start;
@@ -133,7 +135,8 @@ int64_t TimedSteps(const Recording& r, const Options& options) {
   return static_cast<int64_t>(r.envs) * (r.steps - options.warmup);
 }
 
-// One mjData per environment, contiguous shares of them on each thread, no synchronisation after the start.
+// One mjData per environment, contiguous shares of them on each thread, no synchronisation after
+// the start.
 Timing Bare(const Recording& r, const Actions& actions, const Options& options) {
   std::vector<mjData*> datas(r.envs);
   for (mjData*& data : datas) data = mj_makeData(r.model.get());
@@ -145,7 +148,8 @@ Timing Bare(const Recording& r, const Actions& actions, const Options& options) 
     if (from > 0) {
       for (int i = begin; i < end; ++i) {
         const auto& starts = r.starts[i];
-        while (next[i - begin] < starts.size() && starts[next[i - begin]].step < from) ++next[i - begin];
+        while (next[i - begin] < starts.size() && starts[next[i - begin]].step < from)
+          ++next[i - begin];
       }
     }
     for (int step = from; step < to; ++step) {
@@ -182,8 +186,9 @@ Timing Bare(const Recording& r, const Actions& actions, const Options& options) 
   for (int i = 0; i < r.envs; ++i) {
     // an episode that ended at the very last step was reset in the recording only
     const bool reset_at_end = r.starts[i].back().step == r.steps;
-    PAWL_CHECK(reset_at_end || std::equal(r.final_qpos[i].begin(), r.final_qpos[i].end(), datas[i]->qpos),
-               "the bare loop left the recorded trajectory");
+    PAWL_CHECK(
+        reset_at_end || std::equal(r.final_qpos[i].begin(), r.final_qpos[i].end(), datas[i]->qpos),
+        "the bare loop left the recorded trajectory");
     mj_deleteData(datas[i]);
   }
   return timing;
@@ -296,7 +301,8 @@ void Run(const std::string& id, const Options& options) {
   // as many steps as the wanted time holds
   Recording recording = Record(config, actions, options.warmup + 30);
   const double rate = Bare(recording, actions, options).steps_per_s;
-  const int steps = options.warmup + std::max(30, static_cast<int>(options.seconds * rate / options.envs));
+  const int steps =
+      options.warmup + std::max(30, static_cast<int>(options.seconds * rate / options.envs));
   recording = Record(config, actions, steps);
 
   const std::pair<const char*, std::function<Timing()>> contenders[] = {
@@ -313,9 +319,10 @@ void Run(const std::string& id, const Options& options) {
       ratios[name].push_back(rates[name].back() / rates["bare"].back());
     }
   }
-  nlohmann::ordered_json row = {{"bench", "env_pool"}, {"env", id}, {"envs", options.envs},
-                                {"threads", options.threads}, {"batch", options.batch},
-                                {"steps_per_env", steps}, {"pairs", options.pairs}};
+  nlohmann::ordered_json row = {{"bench", "env_pool"},    {"env", id},
+                                {"envs", options.envs},   {"threads", options.threads},
+                                {"batch", options.batch}, {"steps_per_env", steps},
+                                {"pairs", options.pairs}};
   for (const auto& [name, unused] : contenders) {
     row[std::string(name) + "_steps_per_s"] = std::round(Median(rates[name]));
     row[std::string(name) + "_cpu_us_per_step"] = std::round(1e2 * Median(cpu[name])) / 1e2;

@@ -1,18 +1,16 @@
-// CartPole-v1 and Pendulum-v1 without MuJoCo: tiny, for fast tests. Dynamics, rewards and limits of Gymnasium 1.4
-// (Barto, Sutton, Anderson 1983 for the cart); observations stay double here, Gymnasium rounds them to float32.
+// CartPole-v1 and Pendulum-v1 without MuJoCo: tiny, for fast tests. Dynamics, rewards and limits of
+// Gymnasium 1.4 (Barto, Sutton, Anderson 1983 for the cart); observations stay double here,
+// Gymnasium rounds them to float32.
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "envs/gym_entries.h"
+#include "envs/gym_observation.h"
 #include "envs/time_limit.h"
 
 namespace pawl::envs {
 namespace {
-
-ObservationPart Part(const char* name, const char* unit) {
-  return {.name = name, .size = 1, .unit = unit, .shape = {1}};
-}
 
 struct CartPoleArgs {
   int max_episode_steps = 500;
@@ -28,13 +26,15 @@ class CartPoleEnv : public Env {
  public:
   explicit CartPoleEnv(const CartPoleArgs& args)
       : sutton_barto_reward_(args.sutton_barto_reward), time_limit_(args.max_episode_steps) {
-    spec_ = {.id = "CartPole-v1",
-             .version = "1",
-             .observation = {Part("cart_position", "m"), Part("cart_velocity", "m/s"),
-                             Part("pole_angle", "rad"), Part("pole_velocity", "rad/s")},
-             .action = {.size = 1, .num_choices = 2, .names = {"push: 0 left, 1 right"}},
-             .max_episode_steps = args.max_episode_steps,
-             .control_period_s = kTau};
+    spec_ = {
+        .id = "CartPole-v1",
+        .version = "1",
+        .observation = {VectorPart("cart_position", 1, "m"), VectorPart("cart_velocity", 1, "m/s"),
+                        VectorPart("pole_angle", 1, "rad"),
+                        VectorPart("pole_velocity", 1, "rad/s")},
+        .action = {.size = 1, .num_choices = 2, .names = {"push: 0 left, 1 right"}},
+        .max_episode_steps = args.max_episode_steps,
+        .control_period_s = kTau};
   }
   const EnvSpec& Spec() const override { return spec_; }
 
@@ -50,9 +50,8 @@ class CartPoleEnv : public Env {
     const double force = action[0] == 1 ? kForce : -kForce;
     const double cos = std::cos(theta), sin = std::sin(theta);
     const double temp = (force + kPoleMoment * (theta_dot * theta_dot) * sin) / kTotalMass;
-    const double theta_acc =
-        (kGravity * sin - cos * temp) /
-        (kHalfLength * (4.0 / 3.0 - kPoleMass * (cos * cos) / kTotalMass));
+    const double theta_acc = (kGravity * sin - cos * temp) /
+                             (kHalfLength * (4.0 / 3.0 - kPoleMass * (cos * cos) / kTotalMass));
     const double x_acc = temp - kPoleMoment * theta_acc * cos / kTotalMass;
     x += kTau * x_dot;
     x_dot += kTau * x_acc;
@@ -103,8 +102,8 @@ class PendulumEnv : public Env {
   explicit PendulumEnv(const PendulumArgs& args) : g_(args.g), time_limit_(args.max_episode_steps) {
     spec_ = {.id = "Pendulum-v1",
              .version = "1",
-             .observation = {Part("cos_angle", ""), Part("sin_angle", ""),
-                             Part("angular_velocity", "rad/s")},
+             .observation = {VectorPart("cos_angle", 1, ""), VectorPart("sin_angle", 1, ""),
+                             VectorPart("angular_velocity", 1, "rad/s")},
              .action = {.size = 1,
                         .low = {-kMaxTorque},
                         .high = {kMaxTorque},
@@ -171,10 +170,12 @@ class PendulumEnv : public Env {
 
 std::vector<EnvEntry> ClassicControlEntries() {
   return {
-      MakeEntry<CartPoleArgs>("CartPole-v1", "push a cart left or right to keep its pole up",
-                              [](const CartPoleArgs& args) { return std::make_unique<CartPoleEnv>(args); }),
-      MakeEntry<PendulumArgs>("Pendulum-v1", "swing a pendulum up and hold it",
-                              [](const PendulumArgs& args) { return std::make_unique<PendulumEnv>(args); }),
+      MakeEntry<CartPoleArgs>(
+          "CartPole-v1", "push a cart left or right to keep its pole up",
+          [](const CartPoleArgs& args) { return std::make_unique<CartPoleEnv>(args); }),
+      MakeEntry<PendulumArgs>(
+          "Pendulum-v1", "swing a pendulum up and hold it",
+          [](const PendulumArgs& args) { return std::make_unique<PendulumEnv>(args); }),
   };
 }
 

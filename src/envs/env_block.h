@@ -1,6 +1,7 @@
-// The unit that actors step: the environments [first_env, first_env + count) with same-step autoreset, their episode
-// counters and their streams. What an environment does depends on (config, seed, env_idx) only, never on how environments
-// are cut into blocks or which thread steps them. One thread at a time per block; VecEnv steps blocks of one.
+// The unit that actors step: the environments [first_env, first_env + count) with same-step
+// autoreset, their episode counters and their streams. What an environment does depends on (config,
+// seed, env_idx) only, never on how environments are cut into blocks or which thread steps them.
+// One thread at a time per block; VecEnv steps blocks of one.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -19,19 +20,21 @@ namespace pawl::envs {
 // A finished episode.
 struct EpisodeRecord {
   int env_idx = 0;
-  int64_t episode = 0;         // index among this environment's episodes, from 0
-  double episode_return = 0;   // sum of unscaled rewards
-  int64_t length = 0;          // env steps
-  bool success = false;        // at the last step
-  bool success_any = false;    // at any step
-  bool terminated = false;     // else truncated
+  int64_t episode = 0;        // index among this environment's episodes, from 0
+  double episode_return = 0;  // sum of unscaled rewards
+  int64_t length = 0;         // env steps
+  bool success = false;       // at the last step
+  bool success_any = false;   // at any step
+  bool terminated = false;    // else truncated
   Divergence divergence = Divergence::kNone;
 };
 
 struct EnvBlockOptions {
-  bool clip_actions = true;  // continuous actions to the bounds, as SB3 does; else they go in as they are
-  core::Role reset_role = core::Role::kEnvReset;  // stream of episode e of environment i: (seed, role, i, e)
-  std::string dump_folder;   // where an environment that gave a bad number is written; "" = nowhere
+  bool clip_actions =
+      true;  // continuous actions to the bounds, as SB3 does; else they go in as they are
+  core::Role reset_role =
+      core::Role::kEnvReset;  // stream of episode e of environment i: (seed, role, i, e)
+  std::string dump_folder;  // where an environment that gave a bad number is written; "" = nowhere
 };
 
 class EnvBlock {
@@ -51,10 +54,11 @@ class EnvBlock {
   void Reset(std::span<double> observations);
   void ResetOne(int i, std::span<double> observation);
 
-  // One step of each environment. actions [n, A] (a discrete action is its index). observations [n, O]: where the policy
-  // acts next, after the reset where an episode ended. final_observations [n, O]: only rows of ended episodes are written,
-  // with the true last observation. results [n]: of this step. Throws RunError, naming environment and quantity, for an
-  // action, reward or observation that is not finite (a counted divergence is not an error).
+  // One step of each environment. actions [n, A] (a discrete action is its index). observations [n,
+  // O]: where the policy acts next, after the reset where an episode ended. final_observations [n,
+  // O]: only rows of ended episodes are written, with the true last observation. results [n]: of
+  // this step. Throws RunError, naming environment and quantity, for an action, reward or
+  // observation that is not finite (a counted divergence is not an error).
   void Step(std::span<const double> actions, std::span<double> observations,
             std::span<double> final_observations, std::span<StepResult> results);
   // The same for environment i of the block, with that environment's rows: [A], [O], [O].
@@ -73,14 +77,15 @@ class EnvBlock {
   // The observation that the policy acts on next: [O].
   std::span<const double> observation(int i) const { return slots_[i].observation; }
 
-  // Everything that the following steps of environment i depend on, counters and present observation included; not the
-  // episodes that were not taken yet. Any block that holds env_idx first_env() + i can load it.
+  // Everything that the following steps of environment i depend on, counters and present
+  // observation included; not the episodes that were not taken yet. Any block that holds env_idx
+  // first_env() + i can load it.
   void SaveState(int i, core::ByteWriter& out) const;
   void LoadState(int i, core::ByteReader& in);
 
  private:
   struct Counters {
-    int64_t episode = -1;       // none yet
+    int64_t episode = -1;  // none yet
     int64_t length = 0;
     double episode_return = 0;
     int64_t success_any = 0;
@@ -95,7 +100,8 @@ class EnvBlock {
   void CheckAction(int i, std::span<const double> action) const;
   void FinishEpisode(int i, const StepResult& result);
   // Writes the environment to the dump folder and throws.
-  [[noreturn]] void ThrowBadNumber(int i, const std::string& quantity, std::span<const double> action) const;
+  [[noreturn]] void ThrowBadNumber(int i, const std::string& quantity,
+                                   std::span<const double> action) const;
 
   uint64_t seed_;
   int first_env_;

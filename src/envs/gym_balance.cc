@@ -1,4 +1,5 @@
-// InvertedPendulum and InvertedDoublePendulum: a cart keeps one pole, or two, upright. Gymnasium 1.4's formulas.
+// InvertedPendulum and InvertedDoublePendulum: a cart keeps one pole, or two, upright.
+// Gymnasium 1.4's formulas.
 #include <algorithm>
 #include <cmath>
 
@@ -74,12 +75,9 @@ class InvertedDoublePendulumEnv : public MujocoEnv {
         healthy_reward_(args.healthy_reward),
         noise_(args.reset_noise_scale) {
     PAWL_CHECK(model().nq == 3 && model().nsite >= 1, "the model needs two poles and a tip site");
-    const auto part = [](const char* name, int size, const char* unit) {
-      return ObservationPart{.name = name, .size = size, .unit = unit, .shape = {size}};
-    };
-    spec_.observation = {part("cart_position", 1, "m"), part("sin_angle", 2, ""),
-                         part("cos_angle", 2, ""), part("velocity", 3, "m/s, rad/s"),
-                         part("cart_constraint_force", 1, "N")};
+    spec_.observation = {VectorPart("cart_position", 1, "m"), VectorPart("sin_angle", 2, ""),
+                         VectorPart("cos_angle", 2, ""), VectorPart("velocity", 3, "m/s, rad/s"),
+                         VectorPart("cart_constraint_force", 1, "N")};
     spec_.extra_names = {"reward_survive", "distance_penalty", "velocity_penalty"};
     FinishSpec();
   }
@@ -98,7 +96,8 @@ class InvertedDoublePendulumEnv : public MujocoEnv {
     for (int i = 0; i < 3; ++i) *out++ = std::clamp(d.qvel[i], -10.0, 10.0);
     *out++ = std::clamp(d.qfrc_constraint[0], -10.0, 10.0);
   }
-  // reward = alive - (0.01 x^2 + (z - 2)^2) - (1e-3 v1^2 + 5e-3 v2^2), (x, z) the tip; it falls at z <= 1
+  // reward = alive - (0.01 x^2 + (z - 2)^2) - (1e-3 v1^2 + 5e-3 v2^2), (x, z) the tip; it falls at
+  // z <= 1
   StepResult Evaluate(std::span<const double>) override {
     const double x = data().site_xpos[0], z = data().site_xpos[2];
     const double v1 = data().qvel[1], v2 = data().qvel[2];
@@ -121,11 +120,11 @@ std::vector<EnvEntry> BalanceEntries() {
       MakeEntry<PendulumArgs>(
           "InvertedPendulum-v5", "a cart keeps a pole upright",
           [](const PendulumArgs& args) { return std::make_unique<InvertedPendulumEnv>(args); }),
-      MakeEntry<DoublePendulumArgs>(
-          "InvertedDoublePendulum-v5", "a cart keeps two linked poles upright",
-          [](const DoublePendulumArgs& args) {
-            return std::make_unique<InvertedDoublePendulumEnv>(args);
-          }),
+      MakeEntry<DoublePendulumArgs>("InvertedDoublePendulum-v5",
+                                    "a cart keeps two linked poles upright",
+                                    [](const DoublePendulumArgs& args) {
+                                      return std::make_unique<InvertedDoublePendulumEnv>(args);
+                                    }),
   };
 }
 

@@ -1,5 +1,6 @@
-// The walking tasks: a torso that moves, paid for its forward velocity and for staying up, less control and contact costs.
-// What differs between them is data (Traits) and default keywords; formulas follow Gymnasium 1.4's *_v5.py.
+// The walking tasks: a torso that moves, paid for its forward velocity and for staying up, less
+// control and contact costs. What differs between them is data (Traits) and default keywords;
+// formulas follow Gymnasium 1.4's *_v5.py.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -43,12 +44,6 @@ ObservationLayout Layout(const Traits& traits, const LocomotionArgs& args) {
   return layout;
 }
 
-double SumOfSquares(std::span<const double> values) {
-  double sum = 0;
-  for (double value : values) sum += value * value;
-  return sum;
-}
-
 class LocomotionEnv : public MujocoEnv {
  public:
   LocomotionEnv(const Traits& traits, const LocomotionArgs& args)
@@ -68,8 +63,8 @@ class LocomotionEnv : public MujocoEnv {
         noise_(args.reset_noise_scale) {
     if (traits_.mover == Mover::kMainBody) main_body_ = FindMainBody(args.main_body);
     for (int i = 0; i < model().nbody; ++i) total_mass_ += model().body_mass[i];
-    needs_contact_forces_ = traits_.contact != Contact::kNone &&
-                            (layout_.cfrc_ext || contact_weight_ != 0);
+    needs_contact_forces_ =
+        traits_.contact != Contact::kNone && (layout_.cfrc_ext || contact_weight_ != 0);
     spec_.observation = ObservationParts(layout_, model());
     spec_.extra_names = ExtraNames();
     FinishSpec();
@@ -146,8 +141,9 @@ class LocomotionEnv : public MujocoEnv {
   }
 
   int FindMainBody(const std::string& name) const {
-    const bool is_number =
-        !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool is_number = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+      return c >= '0' && c <= '9';
+    });
     if (!is_number) return sim().BodyId(name);
     const int id = std::atoi(name.c_str());
     if (id >= model().nbody) {
@@ -158,8 +154,8 @@ class LocomotionEnv : public MujocoEnv {
     return id;
   }
 
-  // The position whose velocity is paid. For bodies it lags the state by one substep (mj_step computes it first), which
-  // is why it is kept, and saved, rather than read again.
+  // The position whose velocity is paid. For bodies it lags the state by one substep (mj_step
+  // computes it first), which is why it is kept, and saved, rather than read again.
   Planar Position() const {
     switch (traits_.mover) {
       case Mover::kRoot:
@@ -236,49 +232,6 @@ constexpr Traits kHumanoid = {.id = "Humanoid-v5",
                               .plane_axes = 2,
                               .body_fields = true};
 
-// The humanoid on its back: paid for the height of its torso.
-class StandupEnv : public MujocoEnv {
- public:
-  explicit StandupEnv(const StandupArgs& args)
-      : MujocoEnv(args, "HumanoidStandup-v5"),
-        layout_(Layout(kHumanoid, args)),
-        ctrl_weight_(args.ctrl_cost_weight),
-        impact_weight_(args.contact_cost_weight),
-        impact_range_(ToInterval(args.contact_cost_range, "impact_cost_range")),
-        noise_(args.reset_noise_scale) {
-    needs_contact_forces_ = layout_.cfrc_ext || impact_weight_ != 0;
-    spec_.observation = ObservationParts(layout_, model());
-    spec_.extra_names = {"x_position",   "y_position",     "z_distance_from_origin",
-                         "reward_linup", "reward_quadctrl", "reward_impact"};
-    FinishSpec();
-  }
-
- protected:
-  void SampleInitialState(core::Philox& rng, std::span<double> qpos,
-                          std::span<double> qvel) override {
-    AddNoise(rng, noise_, /*normal_velocity=*/false, qpos, qvel);
-  }
-  void Observe(std::span<double> observation) const override {
-    WriteObservation(layout_, model(), data(), observation);
-  }
-  // reward = z / timestep - w_c * |a|^2 - impact cost + 1; the timestep is the physics', not the control's, as there
-  StepResult Evaluate(std::span<const double> action) override {
-    const double* qpos = data().qpos;
-    const double up = qpos[2] / model().opt.timestep;
-    const double ctrl_cost = ctrl_weight_ * SumOfSquares(action);
-    const double impact = impact_weight_ * SumOfSquares({data().cfrc_ext, 6 * static_cast<size_t>(model().nbody)});
-    const double impact_cost = std::clamp(impact, impact_range_.low, impact_range_.high);
-    extra_ = {qpos[0], qpos[1], qpos[2] - model().qpos0[2], up, -ctrl_cost, -impact_cost};
-    return {.reward = up - ctrl_cost - impact_cost + 1};
-  }
-
- private:
-  ObservationLayout layout_;
-  double ctrl_weight_, impact_weight_;
-  Interval impact_range_;
-  double noise_;
-};
-
 constexpr Traits kHalfCheetah = {.id = "HalfCheetah-v5",
                                  .mover = Mover::kRoot,
                                  .health = Health::kNone,
@@ -325,8 +278,7 @@ std::vector<EnvEntry> LocomotionEntries() {
       LocomotionEntry<Walker2dArgs>(kWalker2d, "walk forward in the plane without falling"),
       LocomotionEntry<AntArgs>(kAnt, "run forward on four legs"),
       LocomotionEntry<HumanoidArgs>(kHumanoid, "run forward as a humanoid without falling"),
-      MakeEntry<StandupArgs>("HumanoidStandup-v5", "stand up from lying on the back",
-                             [](const StandupArgs& args) { return std::make_unique<StandupEnv>(args); }),
+      StandupEntry(),
       LocomotionEntry<SwimmerArgs>(kSwimmer, "swim forward with three links"),
   };
 }

@@ -1,4 +1,5 @@
-// The keywords of the walking tasks, named and defaulted as in Gymnasium v5. Internal to gym_locomotion.cc.
+// The keywords of the walking tasks, named and defaulted as in Gymnasium v5. Internal to
+// gym_locomotion.cc.
 #pragma once
 #include <limits>
 #include <string>
@@ -16,8 +17,10 @@ struct LocomotionArgs : MujocoArgs {
   double healthy_reward = 1;
   bool terminate_when_unhealthy = true;
   std::vector<double> healthy_state_range = {-100, 100};
-  std::vector<double> healthy_z_range = {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
-  std::vector<double> healthy_angle_range = {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  std::vector<double> healthy_z_range = {-std::numeric_limits<double>::infinity(),
+                                         std::numeric_limits<double>::infinity()};
+  std::vector<double> healthy_angle_range = {-std::numeric_limits<double>::infinity(),
+                                             std::numeric_limits<double>::infinity()};
   std::vector<double> contact_force_range = {-1, 1};
   std::vector<double> contact_cost_range = {-std::numeric_limits<double>::infinity(), 10};
   std::string main_body = "1";
@@ -37,7 +40,8 @@ struct LocomotionArgs : MujocoArgs {
   void VisitHealth(V& v) {
     v.Field("healthy_reward", healthy_reward, {.help = "reward of each healthy step"});
     v.Field("terminate_when_unhealthy", terminate_when_unhealthy, {.help = "else it goes on"});
-    v.Field("healthy_z_range", healthy_z_range, {.help = "height of the torso", .unit = "m", .allow_infinite = true});
+    v.Field("healthy_z_range", healthy_z_range,
+            {.help = "height of the torso", .unit = "m", .allow_infinite = true});
   }
   template <class V>
   void VisitReset(V& v) {
@@ -102,7 +106,8 @@ struct Walker2dArgs : LocomotionArgs {
     VisitCommon(v);
     VisitMotion(v);
     VisitHealth(v);
-    v.Field("healthy_angle_range", healthy_angle_range, {.help = "pitch", .unit = "rad", .allow_infinite = true});
+    v.Field("healthy_angle_range", healthy_angle_range,
+            {.help = "pitch", .unit = "rad", .allow_infinite = true});
     VisitReset(v);
   }
 };
@@ -138,7 +143,8 @@ struct AntArgs : LocomotionArgs {
     v.Field("contact_cost_weight", contact_cost_weight, {.help = "times the squared forces"});
     VisitHealth(v);
     v.Field("main_body", main_body, {.help = "body whose velocity is paid: a name or \"number\""});
-    v.Field("contact_force_range", contact_force_range, {.help = "forces are clipped to it", .allow_infinite = true});
+    v.Field("contact_force_range", contact_force_range,
+            {.help = "forces are clipped to it", .allow_infinite = true});
     VisitReset(v);
     VisitContactFields(v);
   }
@@ -162,32 +168,9 @@ struct HumanoidArgs : LocomotionArgs {
     VisitCommon(v);
     VisitMotion(v);
     v.Field("contact_cost_weight", contact_cost_weight, {.help = "times the squared forces"});
-    v.Field("contact_cost_range", contact_cost_range, {.help = "the cost is clipped to it", .allow_infinite = true});
+    v.Field("contact_cost_range", contact_cost_range,
+            {.help = "the cost is clipped to it", .allow_infinite = true});
     VisitHealth(v);
-    VisitReset(v);
-    VisitBodyFields(v);
-    VisitContactFields(v);
-  }
-};
-
-struct StandupArgs : LocomotionArgs {
-  double uph_cost_weight = 1;
-  StandupArgs() {
-    xml_file = "humanoidstandup.xml";
-    frame_skip = 5;
-    ctrl_cost_weight = 0.1;
-    contact_cost_weight = 5e-7;
-    reset_noise_scale = 1e-2;
-    default_camera_config.trackbodyid = 1;
-    default_camera_config.lookat = {0, 0, 0.8925};
-  }
-  template <class V>
-  void Visit(V& v) {
-    VisitCommon(v);
-    v.Field("uph_cost_weight", uph_cost_weight, {.help = "accepted as in Gymnasium, which ignores it"});
-    v.Field("ctrl_cost_weight", ctrl_cost_weight, {.help = "times the squared action"});
-    v.Field("impact_cost_weight", contact_cost_weight, {.help = "times the squared forces"});
-    v.Field("impact_cost_range", contact_cost_range, {.help = "the cost is clipped to it", .allow_infinite = true});
     VisitReset(v);
     VisitBodyFields(v);
     VisitContactFields(v);

@@ -1,8 +1,10 @@
-// Reacher and Pusher: an arm in the plane reaches a target; an arm pushes a cylinder to a goal. Gymnasium 1.4's formulas.
+// Reacher and Pusher: an arm in the plane reaches a target; an arm pushes a cylinder to a goal.
+// Gymnasium 1.4's formulas.
 #include <algorithm>
 #include <cmath>
 
 #include "envs/gym_entries.h"
+#include "envs/gym_observation.h"
 #include "envs/mujoco_env.h"
 
 namespace pawl::envs {
@@ -17,17 +19,6 @@ Vec3 Between(const mjData& data, int from_body, int to_body) {
   const double* a = data.xpos + 3 * from_body;
   const double* b = data.xpos + 3 * to_body;
   return {b[0] - a[0], b[1] - a[1], b[2] - a[2]};
-}
-
-double SumOfSquares(std::span<const double> values) {
-  double sum = 0;
-  for (double value : values) sum += value * value;
-  return sum;
-}
-
-ObservationPart Part(const char* name, int size, const char* unit,
-                     PartRole role = PartRole::kPolicy) {
-  return {.name = name, .size = size, .unit = unit, .role = role, .shape = {size}};
 }
 
 struct ReacherArgs : MujocoArgs {
@@ -57,10 +48,9 @@ class ReacherEnv : public MujocoEnv {
         target_(sim().BodyId("target")) {
     PAWL_CHECK(model().nq >= 4 && model().nv >= 4, "Reacher needs two joints and a target");
     spec_.observation = {
-        Part("cos_joint_angle", 2, ""),
-        Part("sin_joint_angle", 2, ""),
-        Part("target_position", static_cast<int>(model().nq) - 2, "m", PartRole::kGoal),
-        Part("joint_velocity", 2, "rad/s"), Part("target_to_fingertip", 2, "m")};
+        VectorPart("cos_joint_angle", 2, ""), VectorPart("sin_joint_angle", 2, ""),
+        VectorPart("target_position", static_cast<int>(model().nq) - 2, "m", PartRole::kGoal),
+        VectorPart("joint_velocity", 2, "rad/s"), VectorPart("target_to_fingertip", 2, "m")};
     spec_.extra_names = {"reward_dist", "reward_ctrl"};
     FinishSpec();
   }
@@ -134,9 +124,10 @@ class PusherEnv : public MujocoEnv {
         object_(sim().BodyId("object")),
         goal_(sim().BodyId("goal")) {
     PAWL_CHECK(model().nq >= 11 && model().nv >= 11, "Pusher needs seven joints and two sliders");
-    spec_.observation = {Part("joint_position", 7, "rad"), Part("joint_velocity", 7, "rad/s"),
-                         Part("tip_position", 3, "m"), Part("object_position", 3, "m"),
-                         Part("goal_position", 3, "m", PartRole::kGoal)};
+    spec_.observation = {VectorPart("joint_position", 7, "rad"),
+                         VectorPart("joint_velocity", 7, "rad/s"),
+                         VectorPart("tip_position", 3, "m"), VectorPart("object_position", 3, "m"),
+                         VectorPart("goal_position", 3, "m", PartRole::kGoal)};
     spec_.extra_names = {"reward_dist", "reward_ctrl", "reward_near"};
     FinishSpec();
   }
@@ -183,10 +174,12 @@ class PusherEnv : public MujocoEnv {
 
 std::vector<EnvEntry> ManipulationEntries() {
   return {
-      MakeEntry<ReacherArgs>("Reacher-v5", "a planar arm of two links reaches a target",
-                             [](const ReacherArgs& args) { return std::make_unique<ReacherEnv>(args); }),
-      MakeEntry<PusherArgs>("Pusher-v5", "an arm of seven joints pushes a cylinder to a goal",
-                            [](const PusherArgs& args) { return std::make_unique<PusherEnv>(args); }),
+      MakeEntry<ReacherArgs>(
+          "Reacher-v5", "a planar arm of two links reaches a target",
+          [](const ReacherArgs& args) { return std::make_unique<ReacherEnv>(args); }),
+      MakeEntry<PusherArgs>(
+          "Pusher-v5", "an arm of seven joints pushes a cylinder to a goal",
+          [](const PusherArgs& args) { return std::make_unique<PusherEnv>(args); }),
   };
 }
 

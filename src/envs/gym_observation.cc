@@ -3,24 +3,27 @@
 #include <algorithm>
 
 namespace pawl::envs {
-namespace {
 
-ObservationPart Part(const char* name, int size, const char* unit) {
-  return {.name = name, .size = size, .unit = unit, .shape = {size}};
+ObservationPart VectorPart(const char* name, int size, const char* unit, PartRole role) {
+  return {.name = name, .size = size, .unit = unit, .role = role, .shape = {size}};
 }
 
-}  // namespace
+double SumOfSquares(std::span<const double> values) {
+  double sum = 0;
+  for (double value : values) sum += value * value;
+  return sum;
+}
 
 std::vector<ObservationPart> ObservationParts(const ObservationLayout& layout,
                                               const mjModel& model) {
   const int nq = static_cast<int>(model.nq), nv = static_cast<int>(model.nv);
   const int bodies = static_cast<int>(model.nbody) - 1;  // the world is left out
-  std::vector<ObservationPart> parts = {Part("qpos", nq - layout.skipped_qpos, "m, rad"),
-                                        Part("qvel", nv, "m/s, rad/s")};
-  if (layout.cinert) parts.push_back(Part("cinert", 10 * bodies, "kg m^2, kg m, kg"));
-  if (layout.cvel) parts.push_back(Part("cvel", 6 * bodies, "rad/s, m/s"));
-  if (layout.qfrc_actuator) parts.push_back(Part("qfrc_actuator", nv - 6, "N m"));
-  if (layout.cfrc_ext) parts.push_back(Part("cfrc_ext", 6 * bodies, "N m, N"));
+  std::vector<ObservationPart> parts = {VectorPart("qpos", nq - layout.skipped_qpos, "m, rad"),
+                                        VectorPart("qvel", nv, "m/s, rad/s")};
+  if (layout.cinert) parts.push_back(VectorPart("cinert", 10 * bodies, "kg m^2, kg m, kg"));
+  if (layout.cvel) parts.push_back(VectorPart("cvel", 6 * bodies, "rad/s, m/s"));
+  if (layout.qfrc_actuator) parts.push_back(VectorPart("qfrc_actuator", nv - 6, "N m"));
+  if (layout.cfrc_ext) parts.push_back(VectorPart("cfrc_ext", 6 * bodies, "N m, N"));
   return parts;
 }
 

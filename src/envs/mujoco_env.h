@@ -1,5 +1,6 @@
-// What every Gymnasium-like MuJoCo task shares: a simulation, a frame skip, a time limit, the last good observation. A task
-// says how an episode starts, what is observed and what a step is worth. Stepped by the one thread that owns it.
+// What every Gymnasium-like MuJoCo task shares: a simulation, a frame skip, a time limit, the last
+// good observation. A task says how an episode starts, what is observed and what a step is worth.
+// Stepped by the one thread that owns it.
 #pragma once
 #include <memory>
 #include <span>
@@ -24,9 +25,11 @@ struct CameraConfig {
   void Visit(V& v) {
     v.Field("distance", distance, {.help = "camera to target", .min = 0, .unit = "m"});
     v.Field("azimuth", azimuth, {.help = "camera direction around z", .unit = "degrees"});
-    v.Field("elevation", elevation, {.help = "camera direction above the horizon", .unit = "degrees"});
+    v.Field("elevation", elevation,
+            {.help = "camera direction above the horizon", .unit = "degrees"});
     v.Field("lookat", lookat, {.help = "target of the camera: x, y, z", .unit = "m"});
-    v.Field("trackbodyid", trackbodyid, {.help = "body that the camera follows; -1: none", .min = -1});
+    v.Field("trackbodyid", trackbodyid,
+            {.help = "body that the camera follows; -1: none", .min = -1});
   }
 };
 
@@ -46,7 +49,8 @@ struct MujocoArgs {
   }
 };
 
-// [low, high] from a config value; throws UserError unless it has two numbers in order. `key` is the keyword.
+// [low, high] from a config value; throws UserError unless it has two numbers in order. `key` is
+// the keyword.
 struct Interval {
   double low, high;
 };
@@ -62,19 +66,23 @@ class MujocoEnv : public Env, public MujocoView {
   MujocoScene Scene() const final;
 
   // Begins an episode at a given state, qpos [nq] and qvel [nv], instead of a sampled one.
-  void ResetTo(std::span<const double> qpos, std::span<const double> qvel, std::span<double> observation);
+  void ResetTo(std::span<const double> qpos, std::span<const double> qvel,
+               std::span<double> observation);
   MujocoSim& sim() { return sim_; }
   const MujocoSim& sim() const { return sim_; }
 
  protected:
-  // `args` must outlive nothing: what is needed later is copied. The task completes spec_ in its constructor: observation
-  // parts and extra_names; the rest is filled here. `needs_contact_forces`: it reads cfrc_ext (mj_rnePostConstraint).
+  // `args` must outlive nothing: what is needed later is copied. The task completes spec_ in its
+  // constructor: observation parts and extra_names; the rest is filled here.
+  // `needs_contact_forces`: it reads cfrc_ext (mj_rnePostConstraint).
   MujocoEnv(const MujocoArgs& args, std::string id);
   // Called once by the task's constructor when spec_ is complete.
   void FinishSpec();
 
-  // Changes the initial state, qpos [nq] (the model's qpos0) and qvel [nv] (zeros), into a sampled one.
-  virtual void SampleInitialState(core::Philox& rng, std::span<double> qpos, std::span<double> qvel) = 0;
+  // Changes the initial state, qpos [nq] (the model's qpos0) and qvel [nv] (zeros), into a sampled
+  // one.
+  virtual void SampleInitialState(core::Philox& rng, std::span<double> qpos,
+                                  std::span<double> qvel) = 0;
   // After a reset or a load: what the next Evaluate compares with (positions before the step).
   virtual void OnEpisodeBegin() {}
   virtual void Observe(std::span<double> observation) const = 0;
@@ -87,12 +95,13 @@ class MujocoEnv : public Env, public MujocoView {
   const mjModel& model() const { return sim_.model(); }
   const mjData& data() const { return sim_.data(); }
   double dt() const { return dt_; }  // s per control step
-  // qpos += U(-scale, scale) and qvel += U(-scale, scale), or scale * N(0, 1) where normal_velocity.
-  static void AddNoise(core::Philox& rng, double scale, bool normal_velocity, std::span<double> qpos,
-                       std::span<double> qvel);
+  // qpos += U(-scale, scale) and qvel += U(-scale, scale), or scale * N(0, 1) where
+  // normal_velocity.
+  static void AddNoise(core::Philox& rng, double scale, bool normal_velocity,
+                       std::span<double> qpos, std::span<double> qvel);
 
   EnvSpec spec_;
-  std::vector<double> extra_;       // [extra_names]
+  std::vector<double> extra_;  // [extra_names]
   bool needs_contact_forces_ = false;
 
  private:

@@ -38,7 +38,8 @@ std::string OneLine(const char* text) {
   return line;
 }
 
-// "Nan, Inf or huge value in QACC at DOF 3. Time = 0.12." -> the same without digits and signs inside numbers
+// "Nan, Inf or huge value in QACC at DOF 3. Time = 0.12." -> the same without digits and signs
+// inside numbers
 std::string KeyOf(const std::string& text) {
   std::string key;
   for (char c : text) {

@@ -1,6 +1,7 @@
-// MuJoCo's messages. MuJoCo has one global log handler; ours turns errors into pawl::Error (the mjData in use is then
-// unusable and must be thrown away), keeps warnings for whoever logs, ignores the rest and writes no MUJOCO_LOG.TXT.
-// Thread-safe: the handler is called by every thread that steps a simulation.
+// MuJoCo's messages. MuJoCo has one global log handler; ours turns errors into pawl::Error (the
+// mjData in use is then unusable and must be thrown away), keeps warnings for whoever logs, ignores
+// the rest and writes no MUJOCO_LOG.TXT. Thread-safe: the handler is called by every thread that
+// steps a simulation.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -23,7 +24,8 @@ struct MujocoWarning {
   std::string text;   // first of its kind: numbers inside the text do not make a new kind
   int64_t count = 0;  // how often it came since the last take
 };
-// While it lives, warnings of this thread begin with the name of the model file that is being loaded.
+// While it lives, warnings of this thread begin with the name of the model file that is being
+// loaded.
 class MujocoLoadScope {
  public:
   explicit MujocoLoadScope(std::string path);

@@ -23,7 +23,8 @@ SharedModel LoadFile(const std::string& path) {
   const MujocoLoadScope scope(path);
   char message[1024] = "";
   mjModel* model = mj_loadXML(path.c_str(), nullptr, message, sizeof(message));
-  // a model that loaded may come with a message too, a warning that the log handler saw (half_cheetah.xml: settotalmass)
+  // a model that loaded may come with a message too, a warning that the log handler saw
+  // (half_cheetah.xml: settotalmass)
   if (model == nullptr) {
     throw UserError({.what = fmt::format("MuJoCo cannot load the model: {}", Trimmed(message)),
                      .where = path,
@@ -64,9 +65,10 @@ SharedModel ShareMujocoModel(mjModel* model) {
   InstallMujocoLog();
   SharedModel shared(model, [](const mjModel* m) { mj_deleteModel(const_cast<mjModel*>(m)); });
   if ((model->opt.enableflags & (mjENBL_SLEEP | mjENBL_IPC)) != 0) {
-    throw UserError({.what = "the model enables 'sleep' or 'ipc'",
-                     .where = "<option><flag .../>",
-                     .expected = "both disabled: MuJoCo cannot save the state they carry from step to step"});
+    throw UserError(
+        {.what = "the model enables 'sleep' or 'ipc'",
+         .where = "<option><flag .../>",
+         .expected = "both disabled: MuJoCo cannot save the state they carry from step to step"});
   }
   model->opt.disableflags |= mjDSBL_AUTORESET;
   return shared;
@@ -121,8 +123,10 @@ Divergence MujocoSim::Step(std::span<const double> control, int substeps) {
 
 Divergence MujocoSim::TakeDivergence() {
   static constexpr std::pair<mjtWarning, Divergence> kCauses[] = {
-      {mjWARN_BADQPOS, Divergence::kBadPosition},     {mjWARN_BADQVEL, Divergence::kBadVelocity},
-      {mjWARN_BADQACC, Divergence::kBadAcceleration}, {mjWARN_CONTACTFULL, Divergence::kContactMemory},
+      {mjWARN_BADQPOS, Divergence::kBadPosition},
+      {mjWARN_BADQVEL, Divergence::kBadVelocity},
+      {mjWARN_BADQACC, Divergence::kBadAcceleration},
+      {mjWARN_CONTACTFULL, Divergence::kContactMemory},
       {mjWARN_CNSTRFULL, Divergence::kConstraintMemory}};
   Divergence found = Divergence::kNone;
   for (const auto& [index, divergence] : kCauses) {
@@ -158,7 +162,9 @@ int MujocoSim::Id(mjtObj type, const std::string& name) const {
   }
   const std::string nearest = NearestName(name, known);
   throw UserError({.what = fmt::format("the model has no {} '{}'", mju_type2Str(type), name),
-                   .where = mj_id2name(model_.get(), mjOBJ_MODEL, 0) ? mj_id2name(model_.get(), mjOBJ_MODEL, 0) : "",
+                   .where = mj_id2name(model_.get(), mjOBJ_MODEL, 0)
+                                ? mj_id2name(model_.get(), mjOBJ_MODEL, 0)
+                                : "",
                    .hint = nearest.empty() ? "" : fmt::format("did you mean '{}'?", nearest)});
 }
 

@@ -1,5 +1,6 @@
-// One MuJoCo simulation: an immutable model, shared, and the mjData that steps it. Every MuJoCo task owns one; the thread
-// that steps the task is the only one to touch it. Models are loaded once per file and live as long as somebody uses them.
+// One MuJoCo simulation: an immutable model, shared, and the mjData that steps it. Every MuJoCo
+// task owns one; the thread that steps the task is the only one to touch it. Models are loaded once
+// per file and live as long as somebody uses them.
 #pragma once
 #include <mujoco/mujoco.h>
 
@@ -15,12 +16,13 @@ namespace pawl::envs {
 
 using SharedModel = std::shared_ptr<const mjModel>;
 
-// The model of an MJCF file, loaded once per path. Throws UserError when MuJoCo cannot load it; a warning of the compiler
-// is kept (TakeMujocoWarnings) once per load. Thread-safe.
+// The model of an MJCF file, loaded once per path. Throws UserError when MuJoCo cannot load it; a
+// warning of the compiler is kept (TakeMujocoWarnings) once per load. Thread-safe.
 SharedModel LoadMujocoModel(const std::string& path);
 
-// Takes a compiled model over and prepares it: no automatic reset (mjDSBL_AUTORESET), so that a diverged simulation is
-// seen instead of teleported. Throws UserError for options whose state MuJoCo cannot save (sleeping, ipc contacts).
+// Takes a compiled model over and prepares it: no automatic reset (mjDSBL_AUTORESET), so that a
+// diverged simulation is seen instead of teleported. Throws UserError for options whose state
+// MuJoCo cannot save (sleeping, ipc contacts).
 SharedModel ShareMujocoModel(mjModel* model);
 
 class MujocoSim {
@@ -36,15 +38,18 @@ class MujocoSim {
   void Reset();
   // Gymnasium's reset: mj_resetData, qpos [nq] and qvel [nv] set, mj_forward.
   void ResetTo(std::span<const double> qpos, std::span<const double> qvel);
-  // Holds control [nu] for `substeps` calls of mj_step, stopping at the first with bad numbers. Says what went wrong, then
-  // the state must not be used any more before the next reset. An error of MuJoCo throws (running out of the simulation's
-  // memory is a divergence instead); the mjData is then a new one in the initial state.
+  // Holds control [nu] for `substeps` calls of mj_step, stopping at the first with bad numbers.
+  // Says what went wrong, then the state must not be used any more before the next reset. An error
+  // of MuJoCo throws (running out of the simulation's memory is a divergence instead); the mjData
+  // is then a new one in the initial state.
   [[nodiscard]] Divergence Step(std::span<const double> control, int substeps);
-  // The second half of Step for tasks with their own loop of mj_step: reads and clears the warnings, checks qpos and qvel.
+  // The second half of Step for tasks with their own loop of mj_step: reads and clears the
+  // warnings, checks qpos and qvel.
   [[nodiscard]] Divergence TakeDivergence();
 
-  // mjSTATE_INTEGRATION. What MuJoCo computes from it (xpos, cvel, ...) is neither saved nor recomputed: mj_step
-  // computes it from the same state first. A task that reads such a field from before a step saves what it read.
+  // mjSTATE_INTEGRATION. What MuJoCo computes from it (xpos, cvel, ...) is neither saved nor
+  // recomputed: mj_step computes it from the same state first. A task that reads such a field from
+  // before a step saves what it read.
   void SaveState(core::ByteWriter& out) const;
   void LoadState(core::ByteReader& in);
 

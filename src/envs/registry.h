@@ -1,4 +1,5 @@
-// Every environment by name. Users add their own with RegisterEnv before calling train::Main (examples/custom_env).
+// Every environment by name. Users add their own with RegisterEnv before calling train::Main
+// (examples/custom_env).
 #pragma once
 #include <functional>
 #include <memory>
@@ -12,14 +13,16 @@ namespace pawl::envs {
 
 struct EnvConfig {
   std::string id = "ArmReach";
-  std::string rig;           // arm tasks: path of the rig's TOML; "" = the built-in Panda
+  std::string rig;  // arm tasks: path of the rig's TOML; "" = the built-in Panda
   int num_envs = 32;
-  core::Table args;          // keywords of that environment, checked when the first one is made
+  core::Table args;  // keywords of that environment, checked when the first one is made
   template <class V>
   void Visit(V& v) {
     v.Field("id", id, {.help = "environment (see `pawl envs`)"});
-    v.Field("rig", rig, {.help = "arm tasks: TOML file of the robot; empty = the built-in Franka Panda"});
-    v.Field("num_envs", num_envs, {.help = "environments stepped in parallel", .min = 1, .max = 65536});
+    v.Field("rig", rig,
+            {.help = "arm tasks: TOML file of the robot; empty = the built-in Franka Panda"});
+    v.Field("num_envs", num_envs,
+            {.help = "environments stepped in parallel", .min = 1, .max = 65536});
     v.Raw("args", args, "keywords of the environment (see `pawl envs ID`)");
   }
 };
@@ -27,7 +30,8 @@ struct EnvConfig {
 struct EnvEntry {
   std::string id;
   std::string summary;  // one line
-  // Makes one environment; env_idx and seed only feed per-environment model randomisation (role kModel).
+  // Makes one environment; env_idx and seed only feed per-environment model randomisation (role
+  // kModel).
   std::function<std::unique_ptr<Env>(const EnvConfig&, uint64_t seed, int env_idx)> make;
   std::function<std::vector<core::FieldDoc>()> describe_args;
 };

@@ -1,4 +1,5 @@
-// Counts the steps of an episode and cuts it at the limit. Held by every environment and saved with it.
+// Counts the steps of an episode and cuts it at the limit. Held by every environment and saved with
+// it.
 #pragma once
 #include "core/bytes.h"
 #include "envs/env.h"
@@ -12,7 +13,8 @@ class TimeLimit {
   int max_steps() const { return max_steps_; }
   int elapsed() const { return elapsed_; }
   void Reset() { elapsed_ = 0; }
-  // Counts one step. An episode ends for one reason: a step that terminates at the limit is not also truncated.
+  // Counts one step. An episode ends for one reason: a step that terminates at the limit is not
+  // also truncated.
   void Count(StepResult& result) {
     ++elapsed_;
     if (max_steps_ > 0 && elapsed_ >= max_steps_ && !result.terminated) result.truncated = true;

@@ -7,8 +7,8 @@
 namespace pawl::envs {
 namespace {
 
-// How often an idle thread looks again before it sleeps: some tens of microseconds, the time of a policy's forward pass,
-// against the 50 microseconds that waking a sleeping thread costs.
+// How often an idle thread looks again before it sleeps: some tens of microseconds, the time of a
+// policy's forward pass, against the 50 microseconds that waking a sleeping thread costs.
 constexpr int kSpins = 2000;
 
 void Pause() {
@@ -109,8 +109,8 @@ void VecEnv::Start(std::span<const int> env_ids) {
 }
 
 void VecEnv::Recv(std::span<int> env_ids) {
-  const auto in_flight = std::count_if(envs_.begin(), envs_.end(),
-                                       [](const PooledEnv& env) { return env.in_flight; });
+  const auto in_flight =
+      std::count_if(envs_.begin(), envs_.end(), [](const PooledEnv& env) { return env.in_flight; });
   PAWL_CHECK_LE(env_ids.size(), static_cast<size_t>(in_flight), "Recv of more than was sent");
   size_t received = 0;
   int spins = 0;
@@ -176,9 +176,9 @@ void VecEnv::Run(int env_idx) {
     if (env.work == Work::kReset) {
       env.block.ResetOne(0, observation);
     } else {
-      slots_.results[env_idx] = env.block.StepOne(
-          0, env.action, observation,
-          slots_.final_observations.subspan(env_idx * obs_size_, obs_size_));
+      slots_.results[env_idx] =
+          env.block.StepOne(0, env.action, observation,
+                            slots_.final_observations.subspan(env_idx * obs_size_, obs_size_));
     }
   } catch (...) {
     env.error = std::current_exception();

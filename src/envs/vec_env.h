@@ -1,6 +1,7 @@
-// A pool of environments on threads, for library users and benchmarks: Step steps all of them, Send and Recv let the fast
-// ones run ahead of the slow ones. Rows of the caller's arrays belong to environments: results are written straight there.
-// One thread calls it (the caller is also one of the working threads); what comes out does not depend on the threads.
+// A pool of environments on threads, for library users and benchmarks: Step steps all of them, Send
+// and Recv let the fast ones run ahead of the slow ones. Rows of the caller's arrays belong to
+// environments: results are written straight there. One thread calls it (the caller is also one of
+// the working threads); what comes out does not depend on the threads.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -20,8 +21,8 @@ struct VecEnvOptions {
   EnvBlockOptions block;
 };
 
-// Where results go, row env_idx for environment env_idx. The caller keeps them alive until the next Reset or the end, and
-// reads a row only while its environment is not stepping.
+// Where results go, row env_idx for environment env_idx. The caller keeps them alive until the next
+// Reset or the end, and reads a row only while its environment is not stepping.
 struct VecEnvSlots {
   std::span<double> observations;        // [N, O] where the policy acts next
   std::span<double> final_observations;  // [N, O] written where an episode ended
@@ -45,9 +46,11 @@ class VecEnv {
   // One step of every environment; actions: [N, A].
   void Step(std::span<const double> actions);
 
-  // Starts one step of the named environments, none of which may be stepping; actions: [n, A], copied. Returns at once.
+  // Starts one step of the named environments, none of which may be stepping; actions: [n, A],
+  // copied. Returns at once.
   void Send(std::span<const int> env_ids, std::span<const double> actions);
-  // Waits for env_ids.size() environments, the first that finish, and writes their numbers. Throws what a step threw.
+  // Waits for env_ids.size() environments, the first that finish, and writes their numbers. Throws
+  // what a step threw.
   void Recv(std::span<int> env_ids);
 
   // Episodes that ended, by environment; only of environments that are not stepping.
@@ -58,11 +61,12 @@ class VecEnv {
   struct PooledEnv {
     EnvBlock block;  // of one
     Work work = Work::kStep;
-    bool in_flight = false;       // sent and not received; the caller's view
-    std::vector<double> action;   // [A]
-    std::exception_ptr error;     // what the step threw
+    bool in_flight = false;      // sent and not received; the caller's view
+    std::vector<double> action;  // [A]
+    std::exception_ptr error;    // what the step threw
   };
-  // Environment numbers of one home thread. The caller pushes; any thread takes. Never holds more than N.
+  // Environment numbers of one home thread. The caller pushes; any thread takes. Never holds more
+  // than N.
   struct alignas(64) Queue {
     std::vector<std::atomic<int>> ring;
     alignas(64) std::atomic<uint64_t> head{0};
@@ -84,11 +88,11 @@ class VecEnv {
   std::vector<int> all_ids_, scratch_ids_;  // [N]
   int obs_size_ = 0, action_size_ = 0;
   uint64_t ring_mask_ = 0;
-  std::vector<std::unique_ptr<Queue>> queues_;         // one per thread
-  std::vector<std::atomic<int>> finished_;             // ring: environment + 1, 0 while empty
+  std::vector<std::unique_ptr<Queue>> queues_;  // one per thread
+  std::vector<std::atomic<int>> finished_;      // ring: environment + 1, 0 while empty
   alignas(64) std::atomic<uint64_t> finished_tail_{0};
-  alignas(64) std::atomic<uint32_t> published_{0};     // environments in finished_, ever
-  alignas(64) std::atomic<uint32_t> sent_{0};          // calls of Start, ever
+  alignas(64) std::atomic<uint32_t> published_{0};  // environments in finished_, ever
+  alignas(64) std::atomic<uint32_t> sent_{0};       // calls of Start, ever
   uint64_t finished_head_ = 0;
   std::atomic<bool> stop_{false};
   std::vector<std::thread> threads_;

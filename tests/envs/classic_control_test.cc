@@ -22,7 +22,8 @@ std::unique_ptr<Env> At(const std::string& id, const std::vector<double>& state,
 }
 
 TEST(CartPole, StepMatchesTheEquationsByHand) {
-  // upright and at rest: force 10 N; theta_acc = -(10/1.1) / (0.5 (4/3 - 0.1/1.1)), x_acc = 10/1.1 - 0.05 theta_acc/1.1
+  // upright and at rest: force 10 N; theta_acc = -(10/1.1) / (0.5 (4/3 - 0.1/1.1)), x_acc = 10/1.1
+  // - 0.05 theta_acc/1.1
   const auto env = At("CartPole-v1", {0, 0, 0, 0});
   std::vector<double> obs(4);
   const StepResult result = env->Step(std::vector<double>{1}, obs);
@@ -38,13 +39,17 @@ TEST(CartPole, StepMatchesTheEquationsByHand) {
 
 TEST(CartPole, FallsAtTheLimitsAndPaysForTheLastStep) {
   std::vector<double> obs(4);
-  for (const std::vector<double>& state :
-       {std::vector<double>{2.39, 1, 0, 0}, {-2.39, -1, 0, 0}, {0, 0, 0.209, 1}, {0, 0, -0.209, -1}}) {
+  for (const std::vector<double>& state : {std::vector<double>{2.39, 1, 0, 0},
+                                           {-2.39, -1, 0, 0},
+                                           {0, 0, 0.209, 1},
+                                           {0, 0, -0.209, -1}}) {
     const StepResult result = At("CartPole-v1", state)->Step(std::vector<double>{0}, obs);
     EXPECT_TRUE(result.terminated);
     EXPECT_EQ(result.reward, 1);
     EXPECT_EQ(At("CartPole-v1", state, "sutton_barto_reward = true")
-                  ->Step(std::vector<double>{0}, obs).reward, -1);
+                  ->Step(std::vector<double>{0}, obs)
+                  .reward,
+              -1);
   }
 }
 

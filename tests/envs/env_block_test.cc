@@ -14,14 +14,15 @@
 namespace pawl::envs {
 namespace {
 
-// Counts steps; episodes of 3 steps that terminate, except every second, which is cut at 2. Action 99 asks for a NaN
-// reward, 98 for an infinite observation. Keeps what it was given.
+// Counts steps; episodes of 3 steps that terminate, except every second, which is cut at 2. Action
+// 99 asks for a NaN reward, 98 for an infinite observation. Keeps what it was given.
 class ScriptedEnv : public Env {
  public:
   ScriptedEnv() {
     spec_ = {.id = "Scripted",
              .version = "1",
-             .observation = {{.name = "count", .size = 1, .shape = {1}}, {.name = "action", .size = 1, .shape = {1}}},
+             .observation = {{.name = "count", .size = 1, .shape = {1}},
+                             {.name = "action", .size = 1, .shape = {1}}},
              .action = {.size = 1, .low = {-100}, .high = {100}, .names = {"a"}},
              .has_success = true};
   }
@@ -60,10 +61,11 @@ class ScriptedEnv : public Env {
 
 EnvConfig Scripted() {
   static const bool registered = [] {
-    RegisterEnv({.id = "Scripted",
-                 .summary = "test",
-                 .make = [](const EnvConfig&, uint64_t, int) { return std::make_unique<ScriptedEnv>(); },
-                 .describe_args = [] { return std::vector<core::FieldDoc>(); }});
+    RegisterEnv(
+        {.id = "Scripted",
+         .summary = "test",
+         .make = [](const EnvConfig&, uint64_t, int) { return std::make_unique<ScriptedEnv>(); },
+         .describe_args = [] { return std::vector<core::FieldDoc>(); }});
     return true;
   }();
   (void)registered;
@@ -126,7 +128,8 @@ TEST(EnvBlock, ActionsAreClippedToTheBoundsOnlyWhenAsked) {
 }
 
 TEST(EnvBlock, BadNumbersNameTheEnvironmentAndDumpItsState) {
-  const auto folder = std::filesystem::temp_directory_path() / fmt::format("pawl_dump_{}", getpid());
+  const auto folder =
+      std::filesystem::temp_directory_path() / fmt::format("pawl_dump_{}", getpid());
   EnvBlock block(Scripted(), 5, 40, 2, {.dump_folder = folder.string()});
   std::vector<double> obs(2), final_obs(2), both(4);
   const std::pair<double, const char*> cases[] = {{99, "reward of environment 41"},
@@ -164,8 +167,8 @@ TEST(EnvBlock, HowEnvironmentsAreCutIntoBlocksDoesNotMatter) {
     whole.Step(actions, obs, final_obs, results);
     left.StepOne(0, std::span(actions).first(1), std::span(obs_cut).first(4), final_obs);
     for (int i = 0; i < 3; ++i) {
-      right.StepOne(i, std::span(actions).subspan(i + 1, 1), std::span(obs_cut).subspan(4 * i + 4, 4),
-                    std::span(final_obs).first(4));
+      right.StepOne(i, std::span(actions).subspan(i + 1, 1),
+                    std::span(obs_cut).subspan(4 * i + 4, 4), std::span(final_obs).first(4));
     }
     ASSERT_EQ(obs, obs_cut);
     if (step == 100) {

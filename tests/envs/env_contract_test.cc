@@ -28,7 +28,8 @@ std::vector<std::string> AllIds() {
 
 std::string TestName(const testing::TestParamInfo<std::string>& info) {
   std::string name = info.param;
-  std::replace_if(name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');
   return name;
 }
 
@@ -94,7 +95,8 @@ TEST_P(EnvContract, EqualSeedsGiveEqualBits) {
   }
 }
 
-// Saves at several random steps, loads into an object that never ran, and goes 200 steps on: across autoresets too.
+// Saves at several random steps, loads into an object that never ran, and goes 200 steps on: across
+// autoresets too.
 TEST_P(EnvContract, LoadedStateContinuesInEveryBit) {
   core::Philox rng = TestStream(3);
   EnvBlock original(Config(), kSeed, 5, 1);

@@ -16,7 +16,8 @@ inline std::vector<double> RandomAction(const EnvSpec& spec, core::Philox& rng) 
     if (spec.action.discrete()) {
       action[i] = rng.Below(spec.action.num_choices);
     } else {
-      action[i] = rng.Uniform(std::max(spec.action.low[i], -1e3), std::min(spec.action.high[i], 1e3));
+      action[i] =
+          rng.Uniform(std::max(spec.action.low[i], -1e3), std::min(spec.action.high[i], 1e3));
     }
   }
   return action;

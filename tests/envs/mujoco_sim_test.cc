@@ -34,7 +34,8 @@ class MujocoSimTest : public testing::Test {
   fs::path folder_;
 };
 
-// A cart that a motor of absurd gear throws to infinity, on the model that InvertedPendulum-v5 expects.
+// A cart that a motor of absurd gear throws to infinity, on the model that InvertedPendulum-v5
+// expects.
 constexpr const char* kExploding = R"(<mujoco model="exploding">
   <option timestep="0.02" integrator="Euler"/>
   <worldbody><body><joint name="slider" type="slide" axis="1 0 0"/><geom size="0.1" mass="1"/>
@@ -63,8 +64,21 @@ TEST_F(MujocoSimTest, DivergenceEndsTheEpisodeWithItsReason) {
   EXPECT_EQ(episodes[0].divergence, result.divergence);
   EXPECT_EQ(block.divergences(0)[static_cast<size_t>(result.divergence)], 1);
   for (double value : obs) EXPECT_LT(std::abs(value), 1) << "the next episode started cleanly";
+  // a loaded environment knows the last finite observation too
+  block.StepOne(0, std::vector<double>{0.0}, obs, final_obs);
+  core::ByteWriter saved;
+  block.SaveState(0, saved);
+  EnvBlock loaded(config, 1, 0, 1);
+  core::ByteReader reader(saved.bytes());
+  loaded.LoadState(0, reader);
+  std::vector<double> loaded_obs(4), loaded_final(4);
+  const std::vector<double> last = obs;
+  EXPECT_NE(loaded.StepOne(0, std::vector<double>{3.0}, loaded_obs, loaded_final).divergence,
+            Divergence::kNone);
+  EXPECT_EQ(loaded_final, last);
   // it goes on as an environment that never diverged
-  EXPECT_EQ(block.StepOne(0, std::vector<double>{0.0}, obs, final_obs).divergence, Divergence::kNone);
+  EXPECT_EQ(block.StepOne(0, std::vector<double>{0.0}, obs, final_obs).divergence,
+            Divergence::kNone);
 }
 
 TEST_F(MujocoSimTest, MessagesAreKeptAndNoLogFileIsWritten) {
@@ -85,7 +99,8 @@ TEST_F(MujocoSimTest, MessagesAreKeptAndNoLogFileIsWritten) {
 }
 
 TEST_F(MujocoSimTest, MissingAndBrokenModelsAreUserErrors) {
-  for (const std::string& path : {(folder_ / "missing.xml").string(), Write("broken.xml", "<mujoco><wrld/></mujoco>")}) {
+  for (const std::string& path :
+       {(folder_ / "missing.xml").string(), Write("broken.xml", "<mujoco><wrld/></mujoco>")}) {
     try {
       LoadMujocoModel(path);
       FAIL() << path;
@@ -119,9 +134,10 @@ TEST_F(MujocoSimTest, RunningOutOfMemoryIsADivergenceAndTheSimulationIsRenewed) 
   for (int i = 0; i < 60; ++i) {
     bodies += fmt::format(R"(<body pos="0 0 {}"><freejoint/><geom size="0.6"/></body>)", 0.1 * i);
   }
-  MujocoSim sim(LoadMujocoModel(Write(
-      "small.xml", "<mujoco><size memory=\"60K\"/><worldbody><geom type=\"plane\" size=\"9 9 1\"/>" +
-                       bodies + "</worldbody></mujoco>")));
+  MujocoSim sim(LoadMujocoModel(
+      Write("small.xml",
+            "<mujoco><size memory=\"60K\"/><worldbody><geom type=\"plane\" size=\"9 9 1\"/>" +
+                bodies + "</worldbody></mujoco>")));
   for (int round = 0; round < 2; ++round) {
     EXPECT_EQ(sim.Step({}, 3), Divergence::kConstraintMemory);
     EXPECT_EQ(sim.data().time, 0);
@@ -139,13 +155,15 @@ TEST_F(MujocoSimTest, ErrorOfMujocoIsAnExceptionInOneLine) {
 }
 
 TEST_F(MujocoSimTest, UnsavableOptionsAreRefused) {
-  EXPECT_THROW(LoadMujocoModel(Write("sleep.xml",
-                   "<mujoco><option><flag sleep=\"enable\"/></option><worldbody/></mujoco>")),
-               Error);
+  EXPECT_THROW(
+      LoadMujocoModel(Write(
+          "sleep.xml", "<mujoco><option><flag sleep=\"enable\"/></option><worldbody/></mujoco>")),
+      Error);
 }
 
 TEST_F(MujocoSimTest, UnknownBodyNamesTheNearest) {
-  MujocoSim sim(LoadMujocoModel(Write("a.xml",
+  MujocoSim sim(LoadMujocoModel(Write(
+      "a.xml",
       "<mujoco><worldbody><body name=\"gripper\"><geom size=\"1\"/></body></worldbody></mujoco>")));
   EXPECT_EQ(sim.BodyId("gripper"), 1);
   try {

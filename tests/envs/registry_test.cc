@@ -14,10 +14,10 @@ TEST(Registry, IdsAreUniqueAndDescribed) {
     EXPECT_TRUE(ids.insert(entry.id).second) << entry.id;
     EXPECT_FALSE(entry.summary.empty());
   }
-  for (const char* id : {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5",
-                         "HumanoidStandup-v5", "Swimmer-v5", "Reacher-v5", "Pusher-v5",
-                         "InvertedPendulum-v5", "InvertedDoublePendulum-v5", "CartPole-v1",
-                         "Pendulum-v1"}) {
+  for (const char* id :
+       {"HalfCheetah-v5", "Hopper-v5", "Walker2d-v5", "Ant-v5", "Humanoid-v5", "HumanoidStandup-v5",
+        "Swimmer-v5", "Reacher-v5", "Pusher-v5", "InvertedPendulum-v5", "InvertedDoublePendulum-v5",
+        "CartPole-v1", "Pendulum-v1"}) {
     EXPECT_EQ(ids.count(id), 1u) << id;
   }
 }
