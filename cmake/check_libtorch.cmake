@@ -2,15 +2,15 @@
 # and included by dependencies.cmake.
 set(version_header "${LIBTORCH_DIR}/include/torch/headeronly/version.h")
 if(NOT EXISTS "${version_header}" OR NOT EXISTS "${LIBTORCH_DIR}/lib/libtorch_cpu.so")
-  message(FATAL_ERROR "'${LIBTORCH_DIR}' is no LibTorch 2.11: expected include/torch/headeronly/version.h and lib/libtorch_cpu.so")
+  message(FATAL_ERROR "${LIBTORCH_DIR} is no LibTorch 2.11: expected include/torch/headeronly/version.h and lib/libtorch_cpu.so")
 endif()
 file(STRINGS "${version_header}" version REGEX "^ *\"[0-9.]+\"")
 string(REGEX MATCH "[0-9]+[.][0-9]+[.][0-9]+" version "${version}")
 if(NOT version MATCHES "^2[.]11[.]")
-  message(FATAL_ERROR "'${LIBTORCH_DIR}' is LibTorch ${version}: expected 2.11 (./pawl setup --libtorch wheel takes the pinned one)")
+  message(FATAL_ERROR "${LIBTORCH_DIR} is LibTorch ${version}: expected 2.11 (./pawl setup --libtorch wheel takes the pinned one)")
 endif()
 # c10::Error(SourceLocation, std::string) carries the string's ABI in its name
 file(STRINGS "${LIBTORCH_DIR}/lib/libc10.so" new_abi REGEX "_ZN3c105ErrorC.*__cxx11" LIMIT_COUNT 1)
 if(NOT new_abi)
-  message(FATAL_ERROR "'${LIBTORCH_DIR}' was built with the old C++ string ABI: expected the C++11 ABI (_GLIBCXX_USE_CXX11_ABI=1)")
+  message(FATAL_ERROR "${LIBTORCH_DIR} was built with the old C++ string ABI: expected the C++11 ABI (_GLIBCXX_USE_CXX11_ABI=1)")
 endif()

@@ -8,6 +8,11 @@ source "${BASH_SOURCE[0]%/*}/steps.sh"
 platforms=(manylinux_2_28_x86_64 manylinux_2_27_x86_64 manylinux_2_25_x86_64 manylinux_2_18_x86_64
   manylinux_2_17_x86_64 manylinux2014_x86_64 manylinux2010_x86_64 manylinux1_x86_64 any)
 
+usage() {
+  echo "pawl: $*" >&2
+  exit 2
+}
+
 install_packages() {
   local wanted missing installed as_root=()
   wanted=$(sed 's/#.*//' "$root/cmake/debian-packages.txt" | xargs -n1 | sort)
@@ -87,7 +92,7 @@ install_wheels() {
 install_cuda_wheels() {
   local deps hash lock=$root/cmake/deps-cuda.lock
   deps=$(deps_dir)
-  [[ $deps == *-notorch ]] && die "--cuda belongs to the LibTorch of the wheel; yours brings its own libraries"
+  [[ $deps == *-notorch ]] && usage "--cuda belongs to the LibTorch of the wheel; yours brings its own libraries"
   hash=$(sha256sum "$lock")
   [[ -e $deps/.complete-cuda-${hash:0:16} ]] && return
   rm -rf "$deps.cuda.tmp"
@@ -98,12 +103,22 @@ install_cuda_wheels() {
   rm -rf "$deps.cuda.tmp"
 }
 
+# Remembers a LibTorch by path ("wheel": the pinned one) for every build folder of this clone.
 use_libtorch() {
-  local dir
-  dir=$(cd "$1" 2>/dev/null && pwd) || die "--libtorch: no folder '$1'; expected one with include/ and lib/"
-  command -v cmake >/dev/null || die "--libtorch: run ./pawl setup first, it installs cmake"
-  cmake "-DLIBTORCH_DIR=$dir" -P "$root/cmake/check_libtorch.cmake" >&2 || exit 1
-  echo "$dir" >"$root/build/libtorch-dir"
+  local dir reason before
+  before=$(cat "$root/build/libtorch-dir" 2>/dev/null || echo wheel)
+  if [[ $1 == wheel ]]; then
+    dir=wheel
+    rm -f "$root/build/libtorch-dir"
+  else
+    dir=$(cd "$1" 2>/dev/null && pwd) || usage "--libtorch: no folder '$1'; expected one with include/ and lib/"
+    command -v cmake >/dev/null || die "--libtorch: run ./pawl setup first, it installs cmake"
+    reason=$(cmake "-DLIBTORCH_DIR=$dir" -P "$root/cmake/check_libtorch.cmake" 2>&1) ||
+      usage "--libtorch: $(sed -n 's/^  //p' <<<"$reason" | xargs)"
+    echo "$dir" >"$root/build/libtorch-dir"
+  fi
+  # makes CMake configure again, and ./pawl build again
+  [[ $dir == "$before" ]] || touch "$root/cmake/dependencies.cmake"
 }
 
 cuda=0
@@ -111,10 +126,10 @@ while (($#)); do
   case $1 in
     --cuda) cuda=1 ;;
     --libtorch)
-      (($# > 1)) || die "--libtorch needs a folder, or 'wheel' to go back to the pinned one"
-      if [[ $2 == wheel ]]; then rm -f "$root/build/libtorch-dir"; else use_libtorch "$2"; fi
+      (($# > 1)) || usage "--libtorch needs a folder, or 'wheel' to go back to the pinned one"
+      use_libtorch "$2"
       shift ;;
-    *) die "setup: unknown argument '$1'; expected --cuda or --libtorch DIR" ;;
+    *) usage "setup: unknown argument '$1'; expected --cuda or --libtorch DIR" ;;
   esac
   shift
 done
