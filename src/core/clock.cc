@@ -17,8 +17,8 @@ bool HasInvariantCounter() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d >> 8 & 1) != 0;
 }
-const bool use_counter = HasInvariantCounter();
-uint64_t RawTicks() { return use_counter ? __rdtsc() : ClockTicks(); }
+const bool kUseCounter = HasInvariantCounter();
+uint64_t RawTicks() { return kUseCounter ? __rdtsc() : ClockTicks(); }
 #else
 uint64_t RawTicks() { return ClockTicks(); }
 #endif
@@ -27,16 +27,16 @@ struct Anchor {
   uint64_t ticks = RawTicks();
   Clock::time_point time = Clock::now();
 };
-const Anchor start;  // both clocks at the start of the process
+const Anchor kStart;  // both clocks at the start of the process
 
 // The counter's rate, from both clocks since the start. In a process younger than 5 ms it waits
 // until then: the two readings of a clock (about 50 ns apart) then matter by 1e-5.
 double SecondsPerTick() {
-  while (Clock::now() - start.time < std::chrono::milliseconds(5)) {
+  while (Clock::now() - kStart.time < std::chrono::milliseconds(5)) {
   }
   const Anchor now;
-  return std::chrono::duration<double>(now.time - start.time).count() /
-         static_cast<double>(now.ticks - start.ticks);
+  return std::chrono::duration<double>(now.time - kStart.time).count() /
+         static_cast<double>(now.ticks - kStart.ticks);
 }
 }  // namespace
 
