@@ -140,7 +140,9 @@ int64_t TimedSteps(const Recording& r, const Options& options) {
 Timing Bare(const Recording& r, const Actions& actions, const Options& options) {
   std::vector<mjData*> datas(r.envs);
   for (mjData*& data : datas) data = mj_makeData(r.model.get());
-  std::barrier sync(options.threads + 1);
+  // the clock starts with the last thread to arrive, not when this one wakes
+  Stopwatch watch;
+  std::barrier sync(options.threads, [&watch]() noexcept { watch.Start(); });
   std::vector<std::thread> threads;
   const auto run = [&](int begin, int end, int from, int to) {
     const mjModel* m = r.model.get();
@@ -178,9 +180,6 @@ Timing Bare(const Recording& r, const Actions& actions, const Options& options) 
       run(begin, end, options.warmup, r.steps);
     });
   }
-  Stopwatch watch;
-  sync.arrive_and_wait();
-  watch.Start();
   for (std::thread& thread : threads) thread.join();
   const Timing timing = watch.Stop(TimedSteps(r, options));
   for (int i = 0; i < r.envs; ++i) {
