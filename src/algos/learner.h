@@ -17,11 +17,13 @@ using UpdateMetrics = std::vector<std::pair<std::string, double>>;
 class Learner {
  public:
   virtual ~Learner() = default;
-  // Learns from one rollout. `update` counts from 0 (it keys the shuffles and schedules); progress in [0, 1) is the share of
-  // the whole run done before this update. Throws RunError naming the tensor when a loss or gradient is not finite; the
-  // weights are then as before that minibatch.
-  virtual UpdateMetrics Update(const rollout::TrajectoryBatch& batch, int64_t update, double progress) = 0;
-  // Current weights, flat, in the layout of kernels::MlpLayout (fused) or of the module's parameters (LibTorch).
+  // Learns from one rollout. `update` counts from 0 (it keys the shuffles and schedules); progress
+  // in [0, 1) is the share of the whole run done before this update. Throws RunError naming the
+  // tensor when a loss or gradient is not finite; the weights are then as before that minibatch.
+  virtual UpdateMetrics Update(const rollout::TrajectoryBatch& batch, int64_t update,
+                               double progress) = 0;
+  // Current weights, flat, in the layout of kernels::MlpLayout (fused) or of the module's
+  // parameters (LibTorch).
   virtual std::span<const float> Weights() const = 0;
   virtual void Save(core::ArrayMap& out) const = 0;  // weights, optimizer, counters
   virtual void Load(const core::ArrayMap& in) = 0;

@@ -1,5 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
 #include "algos/ppo_backend.h"
 #include "kernels/cpu_target.h"
 
@@ -18,11 +22,28 @@ class FusedBackend : public PpoBackend {
   kernels::PpoStats Step(std::span<const int32_t> index, const kernels::PpoLossSettings& loss,
                          const kernels::AdamSettings& adam, int64_t adam_step) override {
     return update_.Step(batch_, index.data(), static_cast<int>(index.size()), loss, adam, adam_step,
-                        parameters_.weights.data(), parameters_.adam_m.data(), parameters_.adam_v.data());
+                        parameters_.weights.data(), parameters_.adam_m.data(),
+                        parameters_.adam_v.data());
+  }
+  std::string NonFiniteGradient(std::span<const int32_t> index,
+                                const kernels::PpoLossSettings& loss) override {
+    kernels::AlignedBuffer grad(layout_.size());
+    update_.Gradient(batch_, index.data(), static_cast<int>(index.size()), loss,
+                     parameters_.weights.data(), grad.data());
+    std::vector<float> dense;
+    for (const auto& p : layout_.parameters()) {
+      dense.resize(size_t(p.out) * std::max(p.in, 1));
+      layout_.Unpack(p, grad.data(), dense.data());
+      for (float g : dense) {
+        if (!std::isfinite(g)) return p.name;
+      }
+    }
+    return "";
   }
   void End() override {}
   std::string Description() const override {
-    return fmt::format("fused CPU kernel ({}, {} thread{})", kernels::CpuTarget(), threads_, threads_ == 1 ? "" : "s");
+    return fmt::format("fused CPU kernel ({}, {} thread{})", kernels::CpuTarget(), threads_,
+                       threads_ == 1 ? "" : "s");
   }
   bool exact_log_prob() const override { return true; }
 
@@ -36,7 +57,8 @@ class FusedBackend : public PpoBackend {
 
 }  // namespace
 
-std::unique_ptr<PpoBackend> MakeFusedBackend(const kernels::MlpShape& shape, int max_rows, int threads) {
+std::unique_ptr<PpoBackend> MakeFusedBackend(const kernels::MlpShape& shape, int max_rows,
+                                             int threads) {
   return std::make_unique<FusedBackend>(shape, max_rows, threads);
 }
 

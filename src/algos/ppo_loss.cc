@@ -16,13 +16,14 @@ torch::Tensor ClippedSurrogate(const torch::Tensor& log_prob, const torch::Tenso
   return -MaskedMean(torch::min(ratio * advantage, clipped * advantage), mask);
 }
 
-torch::Tensor ValueLoss(const torch::Tensor& value, const torch::Tensor& returns, const torch::Tensor& old_value,
-                        double clip, const torch::Tensor& mask) {
+torch::Tensor ValueLoss(const torch::Tensor& value, const torch::Tensor& returns,
+                        const torch::Tensor& old_value, double clip, const torch::Tensor& mask) {
   const auto moved = clip > 0 ? old_value + torch::clamp(value - old_value, -clip, clip) : value;
   return MaskedMean(torch::square(moved - returns), mask);
 }
 
-torch::Tensor ApproxKl(const torch::Tensor& log_ratio, KlEstimator estimator, const torch::Tensor& mask) {
+torch::Tensor ApproxKl(const torch::Tensor& log_ratio, KlEstimator estimator,
+                       const torch::Tensor& mask) {
   switch (estimator) {
     case KlEstimator::kK1:
       return MaskedMean(-log_ratio, mask);

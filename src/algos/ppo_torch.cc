@@ -1,24 +1,37 @@
-// PPO's minibatch step in LibTorch autograd: the reference for the fused kernel, and the path for any network and for CUDA.
+// PPO's minibatch step in LibTorch autograd: the reference for the fused kernel, and the path for
+// any network and for CUDA.
 #include <torch/torch.h>
 
-#include <numbers>
+#include <cmath>
 
 #include "algos/ppo_backend.h"
 #include "algos/ppo_loss.h"
 #include "core/error.h"
+#include "nn/actor_critic.h"
 
 namespace pawl::algos {
 namespace {
 using torch::Tensor;
-using kernels::PolicyHead;
+
+torch::Device CheckedDevice(const std::string& device) {
+  if (device == "cuda" && !torch::cuda::is_available()) {
+    throw UserError({.what = "device is \"cuda\", but no CUDA device is usable here",
+                     .where = "device",
+                     .expected = "a CUDA device, or device = \"cpu\""});
+  }
+  return torch::Device(device);
+}
 
 class TorchBackend : public PpoBackend {
  public:
-  TorchBackend(const kernels::MlpShape& shape, const std::string& device) : layout_(shape), device_(device) {}
+  TorchBackend(const kernels::MlpShape& shape, const std::string& device)
+      : layout_(shape), device_(CheckedDevice(device)) {
+    at::set_num_threads(1);  // parallelism is ours
+  }
 
   void Begin(const kernels::PpoBatchView& batch, int64_t rows, PpoParameters parameters) override {
     const auto& shape = layout_.shape();
-    const int64_t stored = shape.head == PolicyHead::kCategorical ? 1 : shape.act;
+    const int64_t stored = shape.head == kernels::PolicyHead::kCategorical ? 1 : shape.act;
     auto view = [&](const float* data, std::vector<int64_t> sizes) {
       return torch::from_blob(const_cast<float*>(data), sizes, torch::kFloat).to(device_);
     };
@@ -29,30 +42,33 @@ class TorchBackend : public PpoBackend {
     returns_ = view(batch.returns, {rows});
     old_value_ = view(batch.value, {rows});
     flat_ = parameters;
-    weights_ = Unpack(parameters.weights);
-    m_ = Unpack(parameters.adam_m);
-    v_ = Unpack(parameters.adam_v);
-    for (auto& [name, tensor] : weights_) tensor.requires_grad_(true);
+    model_ = std::make_unique<nn::ActorCritic>(shape, parameters.weights, device_);
+    m_ = nn::FlatToTensors(layout_, parameters.adam_m, device_);
+    v_ = nn::FlatToTensors(layout_, parameters.adam_v, device_);
   }
 
   kernels::PpoStats Step(std::span<const int32_t> index, const kernels::PpoLossSettings& loss,
                          const kernels::AdamSettings& adam, int64_t adam_step) override {
-    const auto rows = torch::from_blob(const_cast<int32_t*>(index.data()), {static_cast<int64_t>(index.size())}, torch::kInt)
+    const auto rows = torch::from_blob(const_cast<int32_t*>(index.data()),
+                                       {static_cast<int64_t>(index.size())}, torch::kInt)
                           .to(torch::kLong)
                           .to(device_);
     auto advantage = advantage_.index_select(0, rows);
     if (loss.normalize_advantage) advantage = NormalizeAdvantage(advantage);
-    const auto [log_prob, entropy, value] = Evaluate(obs_.index_select(0, rows), action_.index_select(0, rows));
+    const auto action = action_.index_select(0, rows);
     const auto old_log_prob = old_log_prob_.index_select(0, rows);
-    const auto policy_loss = ClippedSurrogate(log_prob, old_log_prob, advantage, loss.clip_range, loss.clip_range);
-    const auto value_loss = ValueLoss(value, returns_.index_select(0, rows), old_value_.index_select(0, rows),
-                                      loss.clip_range_value);
-    const auto total = policy_loss - loss.entropy_coef * entropy + loss.value_coef * value_loss;
-    for (auto& [name, tensor] : weights_) tensor.mutable_grad() = Tensor();
-    total.backward();
+    const auto output = model_->Forward(obs_.index_select(0, rows));
+    const auto log_prob = output.action.LogProb(action);
+    const auto entropy = output.action.Entropy(action).mean();
+    const auto policy_loss =
+        ClippedSurrogate(log_prob, old_log_prob, advantage, loss.clip_range, loss.clip_range);
+    const auto value_loss = ValueLoss(output.value, returns_.index_select(0, rows),
+                                      old_value_.index_select(0, rows), loss.clip_range_value);
+    for (auto& [name, tensor] : model_->parameters()) tensor.mutable_grad() = Tensor();
+    (policy_loss - loss.entropy_coef * entropy + loss.value_coef * value_loss).backward();
     torch::NoGradGuard no_grad;
     Tensor squares = torch::zeros({}, device_);
-    for (auto& [name, tensor] : weights_) {
+    for (const auto& [name, tensor] : model_->parameters()) {
       if (tensor.grad().defined()) squares += tensor.grad().square().sum();
     }
     const auto log_ratio = (log_prob - old_log_prob).detach();
@@ -66,98 +82,41 @@ class TorchBackend : public PpoBackend {
     stats.finite = std::isfinite(stats.policy_loss) && std::isfinite(stats.value_loss) &&
                    std::isfinite(stats.entropy) && std::isfinite(stats.grad_norm);
     if (!stats.finite) return stats;
-    if (loss.target_kl > 0 && stats.approx_kl > 1.5f * loss.target_kl) {
-      stats.stopped = true;
-      return stats;
-    }
+    stats.stopped = loss.target_kl > 0 && stats.approx_kl > 1.5f * loss.target_kl;
+    if (stats.stopped) return stats;
     const bool clip = loss.max_grad_norm > 0 && stats.grad_norm > loss.max_grad_norm;
     ApplyAdam(adam, adam_step, clip ? loss.max_grad_norm / (stats.grad_norm + 1e-6) : 1.0);
     return stats;
   }
 
-  void End() override {
-    Pack(weights_, flat_.weights);
-    Pack(m_, flat_.adam_m);
-    Pack(v_, flat_.adam_v);
+  std::string NonFiniteGradient(std::span<const int32_t>,
+                                const kernels::PpoLossSettings&) override {
+    for (const auto& [name, tensor] : model_->parameters()) {
+      if (tensor.grad().defined() && !torch::isfinite(tensor.grad()).all().item<bool>()) {
+        return name;
+      }
+    }
+    return "";
   }
-  std::string Description() const override { return fmt::format("LibTorch autograd on {}", device_.str()); }
+
+  void End() override {
+    nn::TensorsToFlat(layout_, model_->parameters(), flat_.weights);
+    nn::TensorsToFlat(layout_, m_, flat_.adam_m);
+    nn::TensorsToFlat(layout_, v_, flat_.adam_v);
+  }
+  std::string Description() const override {
+    return fmt::format("LibTorch autograd on {}", device_.str());
+  }
   bool exact_log_prob() const override { return false; }
 
  private:
-  using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-
-  NamedTensors Unpack(std::span<const float> flat) const {
-    NamedTensors tensors;
-    for (const auto& p : layout_.parameters()) {
-      Tensor dense = torch::empty(p.in == 0 ? std::vector<int64_t>{p.out} : std::vector<int64_t>{p.out, p.in});
-      layout_.Unpack(p, flat.data(), dense.data_ptr<float>());
-      tensors.emplace_back(p.name, dense.to(device_));
-    }
-    return tensors;
-  }
-  void Pack(const NamedTensors& tensors, std::span<float> flat) const {
-    for (size_t i = 0; i < tensors.size(); ++i) {
-      const Tensor dense = tensors[i].second.detach().to(torch::kCPU).contiguous();
-      layout_.Pack(layout_.parameters()[i], dense.data_ptr<float>(), flat.data());
-    }
-  }
-  const Tensor& Weight(const std::string& name) const {
-    for (const auto& [n, tensor] : weights_) {
-      if (n == name) return tensor;
-    }
-    throw Error("no parameter " + name);
-  }
-  Tensor Dense(const Tensor& x, const std::string& layer) const {
-    return torch::addmm(Weight(layer + ".bias"), x, Weight(layer + ".weight").t());
-  }
-  Tensor Activate(const Tensor& x) const {
-    switch (layout_.shape().activation) {
-      case kernels::Activation::kTanh:
-        return torch::tanh(x);
-      case kernels::Activation::kRelu:
-        return torch::relu(x);
-      case kernels::Activation::kElu:
-        break;
-    }
-    return torch::elu(x);
-  }
-
-  struct Evaluation {
-    Tensor log_prob, entropy, value;  // [rows], [], [rows]
-  };
-  Evaluation Evaluate(const Tensor& obs, const Tensor& action) const {
-    const auto& shape = layout_.shape();
-    const size_t depth = shape.hidden.size();
-    auto hidden = [&](const std::string& net) {
-      Tensor x = obs;
-      for (size_t i = 0; i < depth; ++i) x = Activate(Dense(x, fmt::format("{}.{}", net, i)));
-      return x;
-    };
-    const std::string head = fmt::format("{}", shape.shared ? 0 : depth);
-    const Tensor policy_features = hidden(shape.shared ? "trunk" : "policy");
-    const Tensor value_features = shape.shared ? policy_features : hidden("value");
-    const Tensor output = Dense(policy_features, "policy." + head);
-    const Tensor value = Dense(value_features, "value." + head).squeeze(1);
-    if (shape.head == PolicyHead::kCategorical) {
-      const Tensor log_p = torch::log_softmax(output, 1);
-      const Tensor log_prob = log_p.gather(1, action.to(torch::kLong)).squeeze(1);
-      return {log_prob, -(log_p.exp() * log_p).sum(1).mean(), value};
-    }
-    const Tensor& log_std = Weight("log_std");
-    const Tensor z = (action - output) * torch::exp(-log_std);
-    Tensor log_prob = (-0.5 * z.square() - log_std - 0.5 * std::log(2 * std::numbers::pi)).sum(1);
-    if (shape.head == PolicyHead::kGaussian) {
-      return {log_prob, (log_std + (0.5 + 0.5 * std::log(2 * std::numbers::pi))).sum(), value};
-    }
-    // squashed: action holds u; no closed form of the entropy, its estimate is -log_prob (SB3)
-    log_prob = log_prob - 2 * (std::numbers::ln2 - action - torch::softplus(-2 * action)).sum(1);
-    return {log_prob, -log_prob.mean(), value};
-  }
-
+  // Kingma and Ba 2015, algorithm 1, with PyTorch's place of epsilon.
   void ApplyAdam(const kernels::AdamSettings& adam, int64_t step, double scale) {
-    const double bias1 = 1 - std::pow(adam.beta1, double(step)), bias2 = 1 - std::pow(adam.beta2, double(step));
-    for (size_t i = 0; i < weights_.size(); ++i) {
-      Tensor& weight = weights_[i].second;
+    const double bias1 = 1 - std::pow(adam.beta1, double(step));
+    const double bias2 = 1 - std::pow(adam.beta2, double(step));
+    auto& parameters = model_->parameters();
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      Tensor& weight = parameters[i].second;
       if (!weight.grad().defined()) continue;
       const Tensor grad = weight.grad() * scale;
       Tensor &m = m_[i].second, &v = v_[i].second;
@@ -171,12 +130,14 @@ class TorchBackend : public PpoBackend {
   torch::Device device_;
   Tensor obs_, action_, old_log_prob_, advantage_, returns_, old_value_;
   PpoParameters flat_;
-  NamedTensors weights_, m_, v_;
+  std::unique_ptr<nn::ActorCritic> model_;
+  nn::NamedTensors m_, v_;
 };
 
 }  // namespace
 
-std::unique_ptr<PpoBackend> MakeTorchBackend(const kernels::MlpShape& shape, const std::string& device) {
+std::unique_ptr<PpoBackend> MakeTorchBackend(const kernels::MlpShape& shape,
+                                             const std::string& device) {
   return std::make_unique<TorchBackend>(shape, device);
 }
 

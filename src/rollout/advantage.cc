@@ -1,32 +1,32 @@
 #include "rollout/advantage.h"
 
-#include <torch/torch.h>
-
-#include "core/error.h"
 #include "kernels/advantage.h"
+#include "nn/shape.h"
 
 namespace pawl::rollout {
 namespace {
-
-torch::Tensor Checked(const torch::Tensor& tensor, torch::IntArrayRef shape, const char* name, torch::Dtype dtype) {
-  PAWL_CHECK(tensor.sizes() == shape, "{} has {} dimensions or another size", name, tensor.dim());
+// What the kernel reads: host memory, dense.
+torch::Tensor Dense(const torch::Tensor& tensor, torch::Dtype dtype) {
   return tensor.detach().to(torch::kCPU, dtype).contiguous();
 }
-
 }  // namespace
 
 Advantages Gae(const GaeInput& in) {
   PAWL_CHECK_EQ(in.reward.dim(), 2, "reward must be [T, B]");
-  const auto shape = in.reward.sizes();
-  const auto reward = Checked(in.reward, shape, "reward", torch::kFloat);
-  const auto value = Checked(in.value, shape, "value", torch::kFloat);
-  const auto final_value = Checked(in.final_value, shape, "final_value", torch::kFloat);
-  const auto last_value = Checked(in.last_value, {shape[1]}, "last_value", torch::kFloat);
-  const auto terminated = Checked(in.terminated, shape, "terminated", torch::kByte);
-  const auto truncated = Checked(in.truncated, shape, "truncated", torch::kByte);
+  const int64_t T = in.reward.size(0), B = in.reward.size(1);
+  PAWL_CHECK_SHAPE(in.value, {T, B});
+  PAWL_CHECK_SHAPE(in.final_value, {T, B});
+  PAWL_CHECK_SHAPE(in.last_value, {B});
+  PAWL_CHECK_SHAPE(in.terminated, {T, B});
+  PAWL_CHECK_SHAPE(in.truncated, {T, B});
+  const auto reward = Dense(in.reward, torch::kFloat), value = Dense(in.value, torch::kFloat);
+  const auto final_value = Dense(in.final_value, torch::kFloat);
+  const auto last_value = Dense(in.last_value, torch::kFloat);
+  const auto terminated = Dense(in.terminated, torch::kByte);
+  const auto truncated = Dense(in.truncated, torch::kByte);
   Advantages out{torch::empty_like(reward), torch::empty_like(reward)};
-  kernels::GaeCpu({.time = static_cast<int>(shape[0]),
-                   .batch = static_cast<int>(shape[1]),
+  kernels::GaeCpu({.time = static_cast<int>(T),
+                   .batch = static_cast<int>(B),
                    .reward = reward.data_ptr<float>(),
                    .value = value.data_ptr<float>(),
                    .final_value = final_value.data_ptr<float>(),

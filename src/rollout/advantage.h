@@ -18,8 +18,9 @@ struct Advantages {
   torch::Tensor returns;    // [T, B] advantage + value
 };
 
-// Generalised advantage estimation (Schulman et al. 2016) by the scan of kernels/advantage.h: truncation bootstraps from the
-// final observation's value, termination does not, both cut the recursion. Throws for shapes that do not fit.
+// Generalised advantage estimation (Schulman et al. 2016) by the scan of kernels/advantage.h:
+// truncation bootstraps from the final observation's value, termination does not, both cut the
+// recursion. Throws for shapes that do not fit.
 Advantages Gae(const GaeInput& input);
 
 }  // namespace pawl::rollout

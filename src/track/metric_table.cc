@@ -27,6 +27,8 @@ constexpr MetricInfo kTable[] = {
     {"learning_rate", "Learning rate", "", "train/learning_rate"},
     {"policy_std", "Policy standard deviation", "", "train/std"},
     {"grad_norm", "Gradient norm", "", "train/grad_norm"},
+    {"first_minibatch_max_log_ratio", "Log-ratio before the first step", "nats",
+     "train/first_minibatch_max_log_ratio"},
     {"physics_s", "Physics", "s", "time/physics_s"},
     {"observation_s", "Observation", "s", "time/observation_s"},
     {"inference_s", "Inference", "s", "time/inference_s"},
