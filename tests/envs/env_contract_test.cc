@@ -156,7 +156,7 @@ TEST_P(EnvContract, LoadStateLeavesDerivedQuantitiesAlone) {
   EXPECT_TRUE(std::equal(xpos.begin(), xpos.end(), view->Scene().data->xpos));
 }
 
-TEST_P(EnvContract, ShortOrForeignStateIsRefused) {
+TEST_P(EnvContract, StateCutShortIsRefused) {
   const auto env = Make();
   std::vector<double> observation(env->Spec().ObservationSize());
   env->Reset(core::Philox(kSeed, core::Role::kEnvReset, 0, 0), observation);
