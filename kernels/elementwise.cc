@@ -1,6 +1,7 @@
 #include "kernels/elementwise.h"
 
 #include <algorithm>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/elementwise.cc"
@@ -115,11 +116,17 @@ void Adam(const AdamStepArgs& args, const float* g, float* m, float* v, float* p
   const Vec gain1 = Constant(1 - args.beta1), gain2 = Constant(1 - args.beta2);
   const Vec scale = Constant(args.scale), epsilon = Constant(args.epsilon);
   const Vec step_size = Constant(args.step_size), correction = Constant(args.correction);
+  // without a gradient (a dead unit) the moments decay into subnormal numbers, which never reach
+  // zero and make every operation on them many times slower: flush them
+  const Vec smallest = Constant(std::numeric_limits<float>::min());
+  auto flush = [&](Vec x) PAWL_INLINE_LAMBDA {
+    return hn::IfThenZeroElse(hn::Lt(hn::Abs(x), smallest), x);
+  };
   for (size_t i = 0; i < count; i += kLanes) {
     const Vec grad = hn::Mul(hn::Load(kTag, g + i), scale);
-    const Vec first = hn::MulAdd(hn::Load(kTag, m + i), beta1, hn::Mul(grad, gain1));
+    const Vec first = flush(hn::MulAdd(hn::Load(kTag, m + i), beta1, hn::Mul(grad, gain1)));
     const Vec second =
-        hn::MulAdd(hn::Load(kTag, v + i), beta2, hn::Mul(hn::Mul(grad, grad), gain2));
+        flush(hn::MulAdd(hn::Load(kTag, v + i), beta2, hn::Mul(hn::Mul(grad, grad), gain2)));
     hn::Store(first, kTag, m + i);
     hn::Store(second, kTag, v + i);
     const Vec divisor = hn::MulAdd(hn::Sqrt(second), correction, epsilon);

@@ -12,14 +12,13 @@ HWY_BEFORE_NAMESPACE();
 namespace pawl::kernels {
 namespace HWY_NAMESPACE {
 
-// Rows of a register tile one panel wide: AVX-512 has 32 registers (12 accumulators of one vector),
-// AVX2 16 (12 accumulators of two vectors), 128-bit sets 16 or more (8 of four).
-constexpr int kTileRows = kVectors == 1 ? 12 : kVectors == 2 ? 6 : kVectors == 4 ? 2 : 1;
-// Panels a tile of few rows takes at once, so that enough sums are in flight to hide the latency.
-constexpr int PanelsOfTile(int rows) {
-  if (kVectors > 4 || rows > 2) return 1;
-  return rows == 1 ? (kVectors <= 2 ? 4 : 2) : (kVectors <= 2 ? 2 : 1);
-}
+// Accumulators of a register tile: enough to hide the latency of a multiply-add, few enough to
+// leave registers for the operands (AVX-512 has 32, the others 16 or more).
+constexpr int kAccumulators = kVectors <= 2 ? 12 : 8;
+// Rows of a tile `vectors` vectors wide.
+constexpr int TileRows(int vectors) { return std::max(kAccumulators / vectors, 1); }
+// Panels a tile of one or two rows takes at once, to have enough sums in flight.
+constexpr int PanelsOfTile(int rows) { return std::clamp(8 / (rows * kVectors), 1, 4); }
 
 // How a tile reads its left operand A(m, k).
 enum class Left {
@@ -94,7 +93,7 @@ HWY_NOINLINE void Tile(const TileArgs& args) {
   });
 }
 
-template <int NV, Left kLeft, int MR = kTileRows>
+template <int NV, Left kLeft, int MR = TileRows(NV)>
 HWY_INLINE void TileOfHeight(int height, const TileArgs& args) {
   if constexpr (MR > 1) {
     if (height < MR) return TileOfHeight<NV, kLeft, MR - 1>(height, args);
@@ -102,24 +101,41 @@ HWY_INLINE void TileOfHeight(int height, const TileArgs& args) {
   Tile<MR, NV, 1, kLeft>(args);
 }
 
-// Only as many vectors of the panel as hold wanted columns (a head of 6 needs one of AVX2's two).
+// One panel of c, `rows` rows, in tiles of nearly equal height; a_step: floats between rows of A.
+// Only as many vectors are computed as hold wanted columns (a head of 6 needs one of AVX2's two).
 template <Left kLeft, int NV = kVectors>
-HWY_INLINE void TileOfSize(int columns, int height, const TileArgs& args) {
+HWY_INLINE void OnePanel(int columns, int rows, size_t a_step, TileArgs args) {
   if constexpr (NV > 1) {
-    if (columns <= (NV - 1) * kLanes) return TileOfSize<kLeft, NV - 1>(columns, height, args);
+    if (columns <= (NV - 1) * kLanes) return OnePanel<kLeft, NV - 1>(columns, rows, a_step, args);
   }
-  TileOfHeight<NV, kLeft>(height, args);
+  int tiles = (rows + TileRows(NV) - 1) / TileRows(NV);
+  for (int row = 0; row < rows; --tiles) {
+    const int height = (rows - row + tiles - 1) / tiles;
+    TileOfHeight<NV, kLeft>(height, args);
+    row += height;
+    args.a += height * a_step;
+    args.c += height * kPanel;
+  }
 }
 
-// Cuts `total` rows into tiles of nearly equal height.
-template <class F>
-HWY_INLINE void ForEachTile(int total, F&& f) {
-  int tiles = (total + kTileRows - 1) / kTileRows;
-  for (int row = 0; row < total; --tiles) {
-    const int height = (total - row + tiles - 1) / tiles;
-    f(row, height);
-    row += height;
+// All panels of c [rows, out]. One or two rows alone would leave the multiply-add units idle: then
+// several panels go at once.
+template <Left kLeft>
+HWY_INLINE void AllPanels(int rows, int out, size_t a_step, TileArgs args) {
+  int n = 0;
+  auto next = [&](int panels) PAWL_INLINE_LAMBDA {
+    n += panels * kPanel;
+    args.b += panels * args.b_panel;
+    args.c += panels * args.c_panel;
+    if (args.bias) args.bias += panels * kPanel;
+  };
+  constexpr int kOfOne = PanelsOfTile(1), kOfTwo = PanelsOfTile(2);
+  if (rows == 1) {
+    for (; n + kOfOne * kPanel <= out; next(kOfOne)) Tile<1, kVectors, kOfOne, kLeft>(args);
+  } else if (rows == 2) {
+    for (; n + kOfTwo * kPanel <= out; next(kOfTwo)) Tile<2, kVectors, kOfTwo, kLeft>(args);
   }
+  for (; n < out; next(1)) OnePanel<kLeft>(out - n, rows, a_step, args);
 }
 
 void Gather(const float* from, const int32_t* index, int rows, int columns, float* panels) {
@@ -140,58 +156,34 @@ void Gather(const float* from, const int32_t* index, int rows, int columns, floa
 }
 
 void Dense(const float* x, int rows, int in, const float* w, const float* bias, int out, float* y) {
-  const size_t b_panel = size_t(in) * kPanel, c_panel = size_t(rows) * kPanel;
-  TileArgs args{.a = x,
-                .a_panel = c_panel,
-                .depth = in,
-                .b = w,
-                .b_panel = b_panel,
-                .c = y,
-                .c_panel = c_panel,
-                .bias = bias,
-                .accumulate = false};
-  int n = 0;
-  auto next = [&](int panels) HWY_ATTR {
-    n += panels * kPanel;
-    args.b += panels * b_panel;
-    args.c += panels * c_panel;
-    if (bias) args.bias += panels * kPanel;
-  };
-  if (rows == 1) {
-    constexpr int kWide = PanelsOfTile(1);
-    for (; n + kWide * kPanel <= out; next(kWide)) Tile<1, kVectors, kWide, Left::kRows>(args);
-  } else if (rows == 2) {
-    constexpr int kWide = PanelsOfTile(2);
-    for (; n + kWide * kPanel <= out; next(kWide)) Tile<2, kVectors, kWide, Left::kRows>(args);
-  }
-  for (; n < out; next(1)) {
-    ForEachTile(rows, [&](int row, int height) HWY_ATTR {
-      TileArgs tile = args;
-      tile.a += row * kPanel;
-      tile.c += row * kPanel;
-      TileOfSize<Left::kRows>(out - n, height, tile);
-    });
-  }
+  AllPanels<Left::kRows>(rows, out, kPanel,
+                         {.a = x,
+                          .a_panel = size_t(rows) * kPanel,
+                          .depth = in,
+                          .b = w,
+                          .b_panel = size_t(in) * kPanel,
+                          .c = y,
+                          .c_panel = size_t(rows) * kPanel,
+                          .bias = bias,
+                          .accumulate = false});
 }
 
 void WeightGrad(const float* x, int rows, int in, const float* dy, int out, float* dw, float* db,
                 bool accumulate) {
+  for (int k = 0; k < in; k += kPanel) {
+    AllPanels<Left::kColumns>(std::min(kPanel, in - k), out, 1,
+                              {.a = x + size_t(k) * rows,
+                               .a_panel = 0,
+                               .depth = rows,
+                               .b = dy,
+                               .b_panel = size_t(rows) * kPanel,
+                               .c = dw + k * kPanel,
+                               .c_panel = size_t(in) * kPanel,
+                               .bias = nullptr,
+                               .accumulate = accumulate});
+  }
   for (int n = 0; n < out; n += kPanel) {
     const float* right = dy + size_t(n) * rows;
-    for (int k0 = 0; k0 < in; k0 += kPanel) {
-      ForEachTile(std::min(kPanel, in - k0), [&](int k, int height) HWY_ATTR {
-        TileOfSize<Left::kColumns>(out - n, height,
-                                   {.a = x + size_t(k0) * rows + k,
-                                    .a_panel = 0,
-                                    .depth = rows,
-                                    .b = right,
-                                    .b_panel = 0,
-                                    .c = dw + size_t(n) * in + (k0 + k) * kPanel,
-                                    .c_panel = 0,
-                                    .bias = nullptr,
-                                    .accumulate = accumulate});
-      });
-    }
     Vec sum[kVectors];
     Each<kVectors>([&](auto j) PAWL_INLINE_LAMBDA {
       sum[j] = accumulate ? hn::Load(kTag, db + n + j * kLanes) : hn::Zero(kTag);

@@ -10,6 +10,8 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "kernels/elementwise.h"
+#include "kernels/panel.h"
 #include "reference.h"
 #include "targets.h"
 
@@ -214,6 +216,21 @@ TEST_P(PpoStep, AdamFollowsTheFormula) {
     EXPECT_NEAR(v.data()[i], v1, 1e-5 * (1e-6 + v1));
     EXPECT_NEAR(weights.data()[i], before.data()[i] - step, 1e-5 * std::fabs(step) + 2e-7);
   }
+}
+
+TEST_P(PpoStep, MomentsOfADeadUnitReachZero) {
+  AlignedBuffer g(kPanel), m(kPanel), v(kPanel), p(kPanel);
+  for (float& x : m.span()) x = 1;
+  for (int i = 0; i < 1000; ++i) {
+    AdamStep({.beta1 = 0.9f,
+              .beta2 = 0.9f,
+              .epsilon = 1e-5f,
+              .scale = 1,
+              .step_size = 1e-3f,
+              .correction = 1},
+             g.data(), m.data(), v.data(), p.data(), kPanel);
+  }
+  for (float x : m.span()) EXPECT_EQ(x, 0);
 }
 
 TEST_P(PpoStep, NaNAnywhereIsSeenAndChangesNothing) {
