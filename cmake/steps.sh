@@ -20,6 +20,8 @@ step() {
   else
     echo "failed" >&2
     tail -n 40 "$log" >&2
+    # other jobs may have pushed a compiler's first complaint further up
+    grep -E ':[0-9]+: (fatal )?error: |undefined reference' "$log" | head -n 5 >&2 || true
     die "'$text' failed; the whole log is $log"
   fi
 }
