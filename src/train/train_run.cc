@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "kernels/cuda_library.h"
 #include "train/checkpoint_writer.h"
 #include "train/collector.h"
 #include "train/evaluate_policy.h"
@@ -314,6 +315,8 @@ void DryRun(const TrainConfig& config, const std::string& run_folder) {
 
 int Train(const TrainOptions& options) {
   const TrainConfig config = LoadTrainConfig(options.config_path, options.assignments);
+  // before anything of ATen runs: it asks once whether CUDA exists
+  if (config.device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
   const auto path = options.run_folder.empty() ? DefaultRunFolder(options.config_path)
                                                : std::filesystem::path(options.run_folder);
   if (options.dry_run) {
