@@ -3,7 +3,7 @@
 
   record.py [FOLDER]     writes ppo.safetensors and per_step_norm.safetensors (default: beside this file)
 
-ppo.safetensors: a rollout of 8 Hopper-v5 environments x 256 steps (50-step time limit, so that episodes end both ways), the
+ppo.safetensors: a rollout of 8 Hopper-v5 environments x 256 steps (25-step time limit, so that episodes end both ways), the
 weights that acted, the permutations of 10 epochs, SB3's bootstrapped rewards, advantages and returns, and for each case
 (base, clip_vf, target_kl) the weights after 10 minibatches and after the whole train(). Arrays are [T, B]; permutations are
 turned from SB3's row order (env * T + t) into ours (t * B + env).
@@ -24,7 +24,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 T, B, EPOCHS, BATCH = 256, 8, 10, 64
-CASES = {"base": {}, "clip_vf": {"clip_range_vf": 0.2}, "target_kl": {"target_kl": 0.002}}
+CASES = {"base": {}, "clip_vf": {"clip_range_vf": 0.2}, "target_kl": {"target_kl": 0.005}}
 
 
 def make(time_limit):
@@ -97,7 +97,7 @@ def train(model, clip_range_vf=None, target_kl=None):
 
 
 def record_ppo(path):
-    model = PPO("MlpPolicy", DummyVecEnv([make(50)] * B), n_steps=T, batch_size=BATCH, n_epochs=EPOCHS, seed=3, device="cpu")
+    model = PPO("MlpPolicy", DummyVecEnv([make(25)] * B), n_steps=T, batch_size=BATCH, n_epochs=EPOCHS, seed=3, device="cpu")
     model._setup_learn(total_timesteps=T * B)
     raw = Raw()
     raw.init_callback(model)
@@ -113,7 +113,8 @@ def record_ppo(path):
     del model.rollout_buffer.compute_returns_and_advantage
     buffer = model.rollout_buffer
     arrays = {
-        "observation": buffer.observations, "action": buffer.actions, "log_prob": buffer.log_probs, "value": buffer.values,
+        "observation": buffer.observations.astype(np.float32),  # SB3's networks see float32, too
+        "action": buffer.actions, "log_prob": buffer.log_probs, "value": buffer.values,
         "reward": np.array(raw.reward, np.float32), "terminated": np.array(raw.terminated, np.uint8),
         "truncated": np.array(raw.truncated, np.uint8), "final_value": np.array(raw.final_value),
         "last_value": last_value["v"], "sb3/bootstrapped_reward": buffer.rewards, "sb3/advantage": buffer.advantages,
