@@ -6,6 +6,12 @@
 #include "train/train_config.h"
 
 namespace pawl::cli {
+namespace {
+constexpr const char* kMarkdownTitle =
+    "# Config keys\n\n"
+    "Made by `pawl config --markdown`; a test keeps it so. Defaults are those of Stable-Baselines3; the files in `configs/` show\n"
+    "whole recipes. `--set key=value` overrides any key on the command line.\n\n";
+}  // namespace
 
 void AddConfig(CLI::App& app, int& exit_code) {
   struct Options {
@@ -23,6 +29,7 @@ void AddConfig(CLI::App& app, int& exit_code) {
                             ? train::TrainConfig{}
                             : train::LoadTrainConfig(options->path, options->assignments);
     const auto fields = core::DescribeConfig(config);
+    if (options->markdown) std::fputs(kMarkdownTitle, stdout);
     std::fputs((options->markdown ? core::ToMarkdown(fields) : core::ToTomlWithHelp(fields)).c_str(), stdout);
     exit_code = 0;
   });

@@ -1,6 +1,7 @@
 #include "cli/main.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,20 @@
 #include "train/actor_process.h"
 
 namespace pawl::cli {
+namespace {
+// CLI11 says only that some sub-command is required.
+void CheckSubcommand(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    known.push_back(command->get_name());
+  }
+  if (std::find(known.begin(), known.end(), word) != known.end()) return;
+  const std::string nearest = NearestName(word, known);
+  throw UserError({.what = fmt::format("there is no command '{}'", word),
+                   .expected = fmt::format("one of {}", fmt::join(known, ", ")),
+                   .hint = nearest.empty() ? "see pawl --help" : fmt::format("did you mean '{}'?", nearest)});
+}
+}  // namespace
 
 int Main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], train::kActorArgument) == 0) {
@@ -27,6 +42,7 @@ int Main(int argc, char** argv) {
   AddEnvs(app, exit_code);
   AddRuns(app, exit_code);
   try {
+    if (argc > 1 && argv[1][0] != '-') CheckSubcommand(app, argv[1]);
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {
     return app.exit(help);

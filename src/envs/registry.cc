@@ -1,5 +1,7 @@
 #include "envs/registry.h"
 
+#include <algorithm>
+
 #include "envs/arm_registry.h"
 #include "envs/gym_entries.h"
 
@@ -35,7 +37,9 @@ const EnvEntry& FindEnv(const std::string& id) {
     if (entry.id == id) return entry;
     known.push_back(entry.id);
   }
-  const std::string nearest = NearestName(id, known);
+  // a forgotten version ("Pendulum" for "Pendulum-v1") is the likeliest slip
+  const auto longer = std::find_if(known.begin(), known.end(), [&](const auto& k) { return !id.empty() && k.starts_with(id); });
+  const std::string nearest = longer != known.end() ? *longer : NearestName(id, known);
   throw UserError({.what = fmt::format("there is no environment '{}'", id),
                    .where = "env.id",
                    .expected = "a name that `pawl envs` lists",

@@ -94,7 +94,10 @@ FoundCheckpoint FindCheckpoint(const fs::path& path, bool best, std::vector<std:
     return {folder, step, nn::ReadCheckpoint(folder)};
   }
   auto found = NewestCheckpoint(root, skipped);
-  if (!found) throw missing(fmt::format("'{}' holds no readable checkpoint", path.string()));
+  if (!found) {
+    throw missing(fmt::format("'{}' holds no readable checkpoint{}", path.string(),
+                              skipped.empty() ? "" : "; " + skipped.front()));
+  }
   return std::move(*found);
 }
 

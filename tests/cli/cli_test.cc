@@ -1,0 +1,166 @@
+// The command line as a user meets it: exit codes, one clear line for bad input, nothing lost.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace pawl {
+namespace {
+namespace fs = std::filesystem;
+
+struct Result {
+  int exit_code = -1;
+  std::string out, err;
+};
+
+class Cli : public testing::Test {
+ protected:
+  Cli() {
+    std::string name = (fs::temp_directory_path() / "pawl-cli-XXXXXX").string();
+    EXPECT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    std::ofstream(folder_ / "ok.toml") << R"(total_steps = 512
+[env]
+id = "Pendulum-v1"
+num_envs = 4
+[ppo]
+horizon = 64
+minibatch = 64
+epochs = 1
+[eval]
+final_episodes = 2
+video = false
+)";
+  }
+  ~Cli() override { fs::remove_all(folder_); }
+
+  // Runs `pawl <arguments>` in the temporary folder.
+  Result Pawl(const std::string& arguments) {
+    const std::string command = fmt::format("cd '{}' && '{}' {} > out.txt 2> err.txt < /dev/null", folder_.string(),
+                                            PAWL_BINARY, arguments);
+    const int status = std::system(command.c_str());
+    return {WEXITSTATUS(status), core::ReadTextFile(folder_ / "out.txt"), core::ReadTextFile(folder_ / "err.txt")};
+  }
+
+  // Bad input: exit code 2 (or the one given), one line on standard error that holds every part.
+  void ExpectRefusal(const std::string& arguments, std::vector<std::string> parts, int exit_code = 2) {
+    const Result r = Pawl(arguments);
+    EXPECT_EQ(r.exit_code, exit_code) << arguments << "\n" << r.out << r.err;
+    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << arguments << "\n" << r.err;
+    for (const auto& part : parts) EXPECT_NE(r.err.find(part), std::string::npos) << part << " not in: " << r.err;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Cli, TrainsEvaluatesAndRefusesToTrainOverARun) {
+  const Result train = Pawl("train ok.toml --run run");
+  ASSERT_EQ(train.exit_code, 0) << train.err;
+  for (const char* file : {"config.toml", "metrics.jsonl", "log.txt", "summary.json"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "run" / file)) << file;
+  }
+  ExpectRefusal("train ok.toml --run run", {"exists already", "--resume"});
+  EXPECT_EQ(Pawl("train ok.toml --run run --resume").exit_code, 0);
+  const Result eval = Pawl("eval run --episodes 3 --json");
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  const auto json = nlohmann::json::parse(eval.out);
+  EXPECT_EQ(json["episodes"], 3);
+  EXPECT_TRUE(json["success_rate"].is_null());
+  EXPECT_EQ(json["env"], "Pendulum-v1");
+  EXPECT_TRUE(json["return_ci95"].is_array());
+  ExpectRefusal("eval run --env CartPole-v1", {"Pendulum-v1", "CartPole-v1"});
+}
+
+TEST_F(Cli, BadConfigsNameFileLineAndTheNearestKey) {
+  std::ofstream(folder_ / "bad.toml") << "[ppo]\ngama = 0.9\n";
+  ExpectRefusal("train bad.toml", {"ppo.gama", "bad.toml:2", "ppo.gamma"});
+  std::ofstream(folder_ / "type.toml") << "total_steps = \"many\"\n";
+  ExpectRefusal("train type.toml", {"total_steps", "type.toml:1"});
+  std::ofstream(folder_ / "torn.toml") << "[ppo\n";
+  ExpectRefusal("train torn.toml", {"torn.toml:1"});
+  ExpectRefusal("train nothing.toml", {"nothing.toml"});
+  ExpectRefusal("train ok.toml --set env.num_envs=0", {"num_envs"});
+  ExpectRefusal("train ok.toml --set ppo.gamma=2", {"ppo.gamma", "2"});
+  ExpectRefusal("train ok.toml --set env.id=Pendulum", {"Pendulum-v1"});
+  ExpectRefusal("train ok.toml --set env.args.g=ten", {"env.args.g"});
+  EXPECT_FALSE(fs::exists(folder_ / "runs"));
+}
+
+TEST_F(Cli, ABrokenRobotIsNamed) {
+  std::ofstream(folder_ / "rig.toml") << "model = \"missing.xml\"\n";
+  const Result r = Pawl("train ok.toml --set env.id=ArmReach --set env.rig=rig.toml");
+  EXPECT_EQ(r.exit_code, 2) << r.err;
+  EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+  EXPECT_NE(r.err.find("rig.toml"), std::string::npos) << r.err;
+}
+
+TEST_F(Cli, ResumeWithoutARunAndEvalOfNothingAreBadUsage) {
+  ExpectRefusal("train ok.toml --run nowhere --resume", {"nowhere"});
+  ExpectRefusal("eval nowhere", {"nowhere"});
+  fs::create_directories(folder_ / "empty");
+  ExpectRefusal("eval empty", {"empty"});
+}
+
+TEST_F(Cli, UnknownWordsAreBadUsage) {
+  ExpectRefusal("tarin ok.toml", {"tarin"});
+  ExpectRefusal("train ok.toml --sett a=b", {"--sett"});
+  EXPECT_EQ(Pawl("--help").exit_code, 0);
+  EXPECT_EQ(Pawl("train --help").exit_code, 0);
+}
+
+TEST_F(Cli, ADamagedOnlyCheckpointIsRefusedWithItsReason) {
+  ASSERT_EQ(Pawl("train ok.toml --run run --set checkpoint.keep=1").exit_code, 0);
+  for (const auto& entry : fs::directory_iterator(folder_ / "run/checkpoints")) {
+    fs::resize_file(entry.path() / "policy/weights.safetensors", 100);
+  }
+  const Result r = Pawl("eval run");
+  EXPECT_EQ(r.exit_code, 2);
+  EXPECT_NE(r.err.find("cut short"), std::string::npos) << r.err;
+}
+
+TEST_F(Cli, DryRunMakesNothing) {
+  const Result r = Pawl("train ok.toml --dry-run");
+  EXPECT_EQ(r.exit_code, 0) << r.err;
+  EXPECT_NE(r.out.find("Pendulum-v1"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_ / "runs"));
+}
+
+TEST_F(Cli, APlaceThatCannotBeWrittenIsNamed) {
+  std::ofstream(folder_ / "file") << "x";
+  ExpectRefusal("train ok.toml --run file/run", {"file/run"});
+}
+
+TEST_F(Cli, CudaWithoutADeviceIsOneClearError) {
+  const Result r = Pawl("train ok.toml --set device=cuda");
+  if (r.exit_code == 0) GTEST_SKIP() << "this machine has a CUDA device";
+  EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+  EXPECT_NE(r.err.find("CUDA"), std::string::npos) << r.err;
+  EXPECT_FALSE(fs::exists(folder_ / "runs"));
+}
+
+TEST_F(Cli, EnvsAndConfigPrint) {
+  EXPECT_NE(Pawl("envs").out.find("ArmReach"), std::string::npos);
+  EXPECT_NE(Pawl("envs HalfCheetah-v5").out.find("forward_reward_weight"), std::string::npos);
+  ExpectRefusal("envs HalfCheeta-v5", {"HalfCheetah-v5"});
+  // what it prints is a config it reads back
+  const Result printed = Pawl("config ok.toml");
+  std::ofstream(folder_ / "printed.toml") << printed.out;
+  EXPECT_EQ(Pawl("config printed.toml").out, printed.out);
+}
+
+TEST_F(Cli, TheConfigDocIsUpToDate) {
+  EXPECT_EQ(Pawl("config --markdown").out, core::ReadTextFile(fs::path(PAWL_SOURCE_DIR) / "docs/config.md"))
+      << "run: pawl config --markdown > docs/config.md";
+}
+
+}  // namespace
+}  // namespace pawl
