@@ -102,7 +102,9 @@ def rollout_arrays(model):
     env, buffer, policy = model.env, model.rollout_buffer, model.policy
     terminal_obs = np.array([obs for _, _, obs in env.terminal], np.float32)
     with torch.no_grad():
-        terminal_values = numbers(policy.predict_values(torch.as_tensor(terminal_obs)))[:, 0]
+        # one row at a time, as SB3 does: a batch rounds differently
+        terminal_values = np.array([policy.predict_values(torch.as_tensor(obs[None]))[0, 0] for obs in terminal_obs],
+                                   np.float32)
         last_values = numbers(policy.predict_values(torch.as_tensor(model._last_obs).float()))[:, 0]
     arrays = {
         "observations": buffer.observations.astype(np.float32),
