@@ -1,0 +1,217 @@
+#include "track/runs.h"
+
+#include <sys/stat.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "track/metrics_file.h"
+#include "track/number_text.h"
+
+namespace pawl::track {
+namespace {
+namespace fs = std::filesystem;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr int64_t kRunningSeconds = 60;
+constexpr int kMaxDepth = 4;
+
+int64_t ModifiedSeconds(const fs::path& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? int64_t{info.st_mtime} : 0;
+}
+
+void ReadConfig(const fs::path& path, RunInfo& run) {
+  try {
+    const toml::table config = toml::parse(core::ReadTextFile(path));
+    run.env = config.at_path("env.id").value_or(std::string());
+    run.seed = config["seed"].value_or(int64_t{0});
+    run.total_steps = config["total_steps"].value_or(int64_t{0});
+    run.algorithm = config.contains("ppo") ? "PPO" : "";
+  } catch (const toml::parse_error&) {
+    // a damaged config is still a run to be listed
+  }
+}
+
+double Number(const nlohmann::json& value) {
+  return value.is_number() ? value.get<double>() : kNaN;
+}
+
+void ReadInterval(const nlohmann::json& object, const char* key, double& low, double& high) {
+  const auto found = object.find(key);
+  const bool pair = found != object.end() && found->is_array() && found->size() == 2;
+  low = pair ? Number((*found)[0]) : kNaN;
+  high = pair ? Number((*found)[1]) : kNaN;
+}
+
+void ReadSummary(const fs::path& path, RunInfo& run) {
+  const auto object =
+      nlohmann::json::parse(core::ReadTextFile(path), nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) return;
+  const auto number = [&object](const char* key) {
+    return Number(object.value(key, nlohmann::json()));
+  };
+  if (object.contains("machine") && object["machine"].is_string()) run.machine = object["machine"];
+  if (!object.contains("return_mean")) return;
+  RunEvaluation& evaluation = run.evaluation.emplace();
+  evaluation.episodes = number("episodes");
+  evaluation.return_mean = number("return_mean");
+  evaluation.success_rate = number("success_rate");
+  evaluation.episode_length_mean = number("episode_length_mean");
+  ReadInterval(object, "return_ci95", evaluation.return_low, evaluation.return_high);
+  ReadInterval(object, "success_ci95", evaluation.success_low, evaluation.success_high);
+}
+
+void Scan(const fs::path& folder, const fs::path& root, int depth, std::vector<RunInfo>& runs) {
+  if (IsRunFolder(folder)) {
+    runs.push_back(ReadRun(folder));
+    const fs::path relative = fs::relative(folder, root);
+    if (relative != ".") runs.back().name = relative.string();
+    return;
+  }
+  if (depth == kMaxDepth) return;
+  std::error_code ignored;
+  for (const auto& entry :
+       fs::directory_iterator(folder, fs::directory_options::skip_permission_denied, ignored)) {
+    if (entry.is_directory(ignored) && !entry.is_symlink(ignored))
+      Scan(entry.path(), root, depth + 1, runs);
+  }
+}
+
+std::string DateText(int64_t seconds) {
+  const std::time_t time = seconds;
+  std::tm local{};
+  ::localtime_r(&time, &local);
+  char text[32];
+  return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &local)};
+}
+
+// "12.3 (10.1 to 14.5)".
+std::string WithInterval(double value, double low, double high, std::string (*text)(double)) {
+  if (!std::isfinite(low) || !std::isfinite(high)) return text(value);
+  return fmt::format("{} ({} to {})", text(value), text(low), text(high));
+}
+std::string ReturnText(double value) { return ShortNumber(value); }
+}  // namespace
+
+const char* Name(RunStatus status) {
+  static constexpr const char* kNames[] = {"finished", "running", "interrupted"};
+  return kNames[static_cast<size_t>(status)];
+}
+
+bool IsRunFolder(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::exists(folder / "config.toml", ignored) &&
+         fs::exists(folder / "metrics.jsonl", ignored);
+}
+
+RunInfo ReadRun(const fs::path& folder) {
+  if (!IsRunFolder(folder)) {
+    throw UserError({.what = fmt::format("'{}' is no run", folder.string()),
+                     .expected = "a folder with config.toml and metrics.jsonl",
+                     .hint = "`pawl runs list` shows the runs"});
+  }
+  RunInfo run;
+  run.path = folder;
+  // "runs/a/" ends in an empty file name
+  run.name = fs::absolute(folder / ".").lexically_normal().parent_path().filename().string();
+  ReadConfig(folder / "config.toml", run);
+  run.last = ReadLastMetrics(folder / "metrics.jsonl");
+  run.modified_s = ModifiedSeconds(folder / "metrics.jsonl");
+  if (fs::exists(folder / "summary.json")) {
+    run.status = RunStatus::kFinished;
+    ReadSummary(folder / "summary.json", run);
+  } else if (std::time(nullptr) - run.modified_s <= kRunningSeconds) {
+    run.status = RunStatus::kRunning;
+  }
+  return run;
+}
+
+std::vector<RunInfo> ScanRuns(const fs::path& root) {
+  if (!fs::is_directory(root)) {
+    throw UserError({.what = fmt::format("there is no folder '{}'", root.string()),
+                     .expected = "a folder with runs in it",
+                     .hint = "`pawl train` makes them under runs/"});
+  }
+  std::vector<RunInfo> runs;
+  Scan(root, root, 0, runs);
+  std::sort(runs.begin(), runs.end(), [](const RunInfo& a, const RunInfo& b) {
+    return a.modified_s != b.modified_s ? a.modified_s < b.modified_s : a.name < b.name;
+  });
+  return runs;
+}
+
+std::string RunsTable(std::span<const RunInfo> runs) {
+  size_t name_width = 4, env_width = 11;
+  for (const RunInfo& run : runs) {
+    name_width = std::max(name_width, run.name.size());
+    env_width = std::max(env_width, run.env.size());
+  }
+  std::string table =
+      fmt::format("{:<{}}  {:<{}}  {:>7}  {:>9}  {:>9}  {:<16}  {}\n", "run", name_width,
+                  "environment", env_width, "steps", "return", "success", "last written", "status");
+  for (const RunInfo& run : runs) {
+    const bool evaluated = run.evaluation.has_value();
+    const double reward =
+        evaluated ? run.evaluation->return_mean : Value(run.last, "episode_return");
+    const double success =
+        evaluated ? run.evaluation->success_rate : Value(run.last, "success_rate");
+    table += fmt::format("{:<{}}  {:<{}}  {:>7}  {:>9}  {:>9}  {:<16}  {}\n", run.name, name_width,
+                         run.env, env_width, CountText(Value(run.last, "env_steps")),
+                         ShortNumber(reward), PercentText(success), DateText(run.modified_s),
+                         Name(run.status));
+  }
+  return table;
+}
+
+std::string RunText(const RunInfo& run) {
+  std::string text;
+  const auto line = [&text](const char* key, const std::string& value) {
+    if (!value.empty() && value != "-") text += fmt::format("{:<15} {}\n", key, value);
+  };
+  line("run", run.path.string());
+  line("status", Name(run.status));
+  line("environment", run.env);
+  line("algorithm", run.algorithm);
+  line("seed", std::to_string(run.seed));
+  line("steps", fmt::format("{} of {}", CountText(Value(run.last, "env_steps")),
+                            CountText(static_cast<double>(run.total_steps))));
+  line("updates", ShortNumber(Value(run.last, "updates"), 12));
+  line("wall time", DurationText(Value(run.last, "time_s")));
+  line("return", ShortNumber(Value(run.last, "episode_return")) + " (last 100 training episodes)");
+  if (std::isfinite(Value(run.last, "success_rate"))) {
+    line("success", PercentText(Value(run.last, "success_rate")) + " (last 100 training episodes)");
+  }
+  if (run.evaluation) {
+    const RunEvaluation& e = *run.evaluation;
+    line("evaluation", ShortNumber(e.episodes) + " episodes; 95 % intervals in brackets");
+    line("  return", WithInterval(e.return_mean, e.return_low, e.return_high, ReturnText));
+    line("  success", WithInterval(e.success_rate, e.success_low, e.success_high, PercentText));
+    line("  length", ShortNumber(e.episode_length_mean) + " steps");
+  }
+  line("machine", run.machine);
+  line("last written", DateText(run.modified_s));
+  return text;
+}
+
+std::string DescribeMachine() {
+  std::ifstream info("/proc/cpuinfo");
+  std::string line, model = "unknown processor";
+  while (std::getline(info, line)) {
+    const size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) {
+      model = line.substr(colon + 2);
+      break;
+    }
+  }
+  return fmt::format("{}, {} threads", model, std::thread::hardware_concurrency());
+}
+
+}  // namespace pawl::track

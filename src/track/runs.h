@@ -1,0 +1,57 @@
+// The runs on this disk: a run is a folder with config.toml and metrics.jsonl. Behind `pawl runs`
+// and the report. Nothing is indexed: folders are read when asked. Thread-safe (no state).
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "track/sink.h"
+
+namespace pawl::track {
+
+enum class RunStatus : uint8_t {
+  kFinished,     // summary.json is there
+  kRunning,      // metrics.jsonl changed within the last minute
+  kInterrupted,  // neither: can go on with --resume
+};
+const char* Name(RunStatus status);
+
+// The evaluation at the end of a run (summary.json); NaN where undefined.
+struct RunEvaluation {
+  double episodes = 0;
+  double return_mean = 0, return_low = 0, return_high = 0;
+  double success_rate = 0, success_low = 0, success_high = 0;
+  double episode_length_mean = 0;
+};
+
+struct RunInfo {
+  std::filesystem::path path;
+  std::string name;  // relative to the folder that was scanned
+  RunStatus status = RunStatus::kInterrupted;
+  std::string env, algorithm;  // from config.toml, "" where it does not say
+  int64_t seed = 0, total_steps = 0;
+  int64_t modified_s = 0;  // when metrics.jsonl was last written, seconds since 1970
+  Metrics last;            // the last line of metrics.jsonl
+  std::string machine;     // summary.json: what it ran on, "" where it does not say
+  std::optional<RunEvaluation> evaluation;
+};
+
+bool IsRunFolder(const std::filesystem::path& folder);
+// Throws UserError where the folder is no run.
+RunInfo ReadRun(const std::filesystem::path& folder);
+// The runs in a folder and in its sub-folders, four levels deep; newest last. A damaged one is
+// listed with what could be read. Throws UserError where there is no such folder.
+std::vector<RunInfo> ScanRuns(const std::filesystem::path& root);
+
+// A table for people, one line per run.
+std::string RunsTable(std::span<const RunInfo> runs);
+// Everything known of one run, one fact per line.
+std::string RunText(const RunInfo& run);
+
+// "AMD EPYC 7543 32-Core Processor, 2 threads": this machine's processor, for summary.json.
+std::string DescribeMachine();
+
+}  // namespace pawl::track
