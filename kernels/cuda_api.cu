@@ -87,4 +87,4 @@ constexpr PawlCudaApi kApi = {.version = PAWL_CUDA_API_VERSION,
 }  // namespace
 }  // namespace pawl::kernels
 
-extern "C" const PawlCudaApi* pawl_cuda_api() { return &pawl::kernels::kApi; }
+extern "C" const PawlCudaApi* GetPawlCudaApi() { return &pawl::kernels::kApi; }

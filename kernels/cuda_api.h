@@ -27,6 +27,6 @@ struct PawlCudaApi {
 
   int (*gae)(const pawl::kernels::GaeArgs* args, void* stream);  // the twin of GaeCpu
 };
-// The one exported symbol: `const PawlCudaApi* pawl_cuda_api()`.
+// The one exported symbol: `const PawlCudaApi* GetPawlCudaApi()`.
 typedef const PawlCudaApi* (*PawlCudaApiFunction)();
 }

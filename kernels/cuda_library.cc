@@ -29,7 +29,7 @@ CudaLibrary CudaLibrary::Load(const std::string& path) {
                     .where = path,
                     .hint = "./pawl setup --cuda brings the CUDA libraries it needs"});
   }
-  const auto function = reinterpret_cast<PawlCudaApiFunction>(dlsym(handle, "pawl_cuda_api"));
+  const auto function = reinterpret_cast<PawlCudaApiFunction>(dlsym(handle, "GetPawlCudaApi"));
   const PawlCudaApi* const api = function ? function() : nullptr;
   if (!api || api->version != PAWL_CUDA_API_VERSION) {
     throw RunError({.what = fmt::format("the CUDA library is of another build (interface {})",

@@ -123,19 +123,19 @@ HWY_INLINE void OnePanel(int columns, int rows, size_t a_step, TileArgs args) {
 template <Left kLeft>
 HWY_INLINE void AllPanels(int rows, int out, size_t a_step, TileArgs args) {
   int n = 0;
-  auto next = [&](int panels) PAWL_INLINE_LAMBDA {
-    n += panels * kPanel;
+  auto skip = [&](int panels) PAWL_INLINE_LAMBDA {
     args.b += panels * args.b_panel;
     args.c += panels * args.c_panel;
     if (args.bias) args.bias += panels * kPanel;
+    return panels * kPanel;
   };
   constexpr int kOfOne = PanelsOfTile(1), kOfTwo = PanelsOfTile(2);
   if (rows == 1) {
-    for (; n + kOfOne * kPanel <= out; next(kOfOne)) Tile<1, kVectors, kOfOne, kLeft>(args);
+    for (; n + kOfOne * kPanel <= out; n += skip(kOfOne)) Tile<1, kVectors, kOfOne, kLeft>(args);
   } else if (rows == 2) {
-    for (; n + kOfTwo * kPanel <= out; next(kOfTwo)) Tile<2, kVectors, kOfTwo, kLeft>(args);
+    for (; n + kOfTwo * kPanel <= out; n += skip(kOfTwo)) Tile<2, kVectors, kOfTwo, kLeft>(args);
   }
-  for (; n < out; next(1)) OnePanel<kLeft>(out - n, rows, a_step, args);
+  for (; n < out; n += skip(1)) OnePanel<kLeft>(out - n, rows, a_step, args);
 }
 
 void Gather(const float* from, const int32_t* index, int rows, int columns, float* panels) {

@@ -48,6 +48,7 @@ PpoLossSums PpoGradient::Run(const PpoMinibatch& mb, int begin, int end, const f
     return sums;
   }
   TransposeWeights(params);
+  // a value net has no log_std: any head without one will do
   const ActionDist dist(policy_ ? shape_.head : PolicyHead::kCategorical, shape_.act,
                         params + log_std_);
   std::fill_n(d_log_std_columns_.data(), d_log_std_columns_.size(), 0.0f);

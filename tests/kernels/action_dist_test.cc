@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "core/rng.h"
@@ -67,11 +66,10 @@ TEST_P(ActionDistribution, LogProbOfARowIsTheSameBitsAloneOrInAnyBatch) {
                       draw.action.data() + first * draw.stored(), rows, log_prob.data());
         SampleActions(kind, 6, draw.head.data() + first * 6, draw.log_std.data(),
                       draw.noise.data() + first * 6, rows, action.data(), sampled.data());
-        EXPECT_EQ(std::memcmp(log_prob.data(), draw.log_prob.data() + first, rows * 4), 0);
-        EXPECT_EQ(std::memcmp(sampled.data(), draw.log_prob.data() + first, rows * 4), 0);
-        EXPECT_EQ(std::memcmp(action.data(), draw.action.data() + first * draw.stored(),
-                              action.size() * 4),
-                  0);
+        EXPECT_TRUE(SameBits(log_prob.data(), draw.log_prob.data() + first, rows));
+        EXPECT_TRUE(SameBits(sampled.data(), draw.log_prob.data() + first, rows));
+        EXPECT_TRUE(
+            SameBits(action.data(), draw.action.data() + first * draw.stored(), action.size()));
       }
     }
   }
@@ -81,7 +79,7 @@ TEST_P(ActionDistribution, WithoutNoiseGivesMeanOrArgmax) {
   const float head[] = {0.1f, 0.7f, -2.0f, 0.7f}, log_std[] = {0, 0, 0, 0};
   float action[4], log_prob;
   SampleActions(PolicyHead::kGaussian, 4, head, log_std, nullptr, 1, action, &log_prob);
-  EXPECT_EQ(std::memcmp(action, head, sizeof(head)), 0);
+  EXPECT_TRUE(SameBits(action, head, 4));
   SampleActions(PolicyHead::kCategorical, 4, head, nullptr, nullptr, 1, action, &log_prob);
   EXPECT_EQ(action[0], 1);  // the first of equal ones
 }

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "core/rng.h"
@@ -48,7 +47,7 @@ TEST(Gae, NothingCrossesTheEndOfAnEpisode) {
   const auto before = c.advantage;
   for (int i = 10; i < 20; ++i) c.reward[i] += 100;
   GaeCpu(c.Args());
-  EXPECT_EQ(std::memcmp(before.data(), c.advantage.data(), 10 * sizeof(float)), 0);
+  EXPECT_TRUE(SameBits(before.data(), c.advantage.data(), 10));
 }
 
 class GaeTargets : public OnEveryTarget {};

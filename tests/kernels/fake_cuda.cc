@@ -12,4 +12,4 @@ static const PawlCudaApi kApi = {.version = FAKE_CUDA_VERSION * PAWL_CUDA_API_VE
                                  .device_count = DeviceCount,
                                  .allocate = Allocate};
 
-extern "C" const PawlCudaApi* pawl_cuda_api() { return &kApi; }
+extern "C" const PawlCudaApi* GetPawlCudaApi() { return &kApi; }

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "core/error.h"
@@ -67,17 +66,15 @@ TEST_P(Mlp, ARowIsTheSameBitsAloneOrInAnyBatch) {
       const int first = (kRows - rows) / 2;
       forward.Run(weights.data(), rollout.obs.data() + first * shape.obs, rows, some_head.data(),
                   some_value.data());
-      ASSERT_EQ(std::memcmp(some_head.data(), head.data() + first * shape.act,
-                            some_head.size() * sizeof(float)),
-                0)
+      ASSERT_TRUE(SameBits(some_head.data(), head.data() + first * shape.act, some_head.size()))
           << ShapeName(shape) << " " << rows << " rows";
-      ASSERT_EQ(std::memcmp(some_value.data(), value.data() + first, rows * sizeof(float)), 0);
+      ASSERT_TRUE(SameBits(some_value.data(), value.data() + first, rows));
     }
   }
 }
 
 TEST_P(Mlp, NaNInAnObservationReachesBothOutputsOfItsRowOnly) {
-  for (MlpShape shape : Shapes()) {
+  for (const MlpShape& shape : Shapes()) {
     const MlpLayout layout(shape);
     const AlignedBuffer weights = RandomWeights(layout, 5);
     std::vector<float> obs(3 * shape.obs, 0.5f), head(3 * shape.act), value(3);
