@@ -59,7 +59,10 @@ std::string ToToml(std::string json) {
   const nlohmann::json keywords = nlohmann::json::parse(json);
   std::string text;
   for (const auto& [key, value] : keywords.items()) {
-    text += key + " = " + ToTomlValue(value) + "\n";
+    // ours takes a body's number as a text, too
+    const bool number = key == "main_body" && value.is_number();
+    text += fmt::format("{} = {}\n", key,
+                        number ? fmt::format("\"{}\"", value.dump()) : ToTomlValue(value));
   }
   return text;
 }
@@ -72,8 +75,11 @@ class GymGolden : public testing::TestWithParam<std::string> {
     if (recorded != mj_versionString()) {
       GTEST_SKIP() << "recorded with MuJoCo " << recorded << ", this is " << mj_versionString();
     }
-    EnvConfig config{.id = golden_.metadata().at("env")};
-    config.args = core::Table::ParseString(ToToml(golden_.metadata().at("kwargs")), GetParam());
+    EnvConfig config{.id = golden_.metadata().at("env_id")};
+    const std::string args =
+        fmt::format("{}max_episode_steps = {}\n", ToToml(golden_.metadata().at("kwargs")),
+                    golden_.metadata().at("max_episode_steps"));
+    config.args = core::Table::ParseString(args, GetParam());
     env_ = MakeEnv(config, 1, 0);
     mujoco_ = dynamic_cast<MujocoEnv*>(env_.get());
     ASSERT_NE(mujoco_, nullptr);
