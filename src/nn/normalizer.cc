@@ -30,14 +30,16 @@ void RunningMoments::Merge(std::span<const double> packed) {
   for (size_t i = 0; i < d; ++i) {
     // Chan, Golub and LeVeque 1983
     const double delta = packed[1 + i] - mean_[i];
-    const double m2 = variance_[i] * count_ + packed[1 + d + i] + delta * delta * count_ * n / total;
+    const double m2 =
+        variance_[i] * count_ + packed[1 + d + i] + delta * delta * count_ * n / total;
     mean_[i] += delta * n / total;
     variance_[i] = m2 / total;
   }
   count_ = total;
 }
 
-void RunningMoments::Set(std::span<const double> mean, std::span<const double> variance, double count) {
+void RunningMoments::Set(std::span<const double> mean, std::span<const double> variance,
+                         double count) {
   PAWL_CHECK_EQ(mean.size(), mean_.size(), "saved statistics have another size");
   PAWL_CHECK_EQ(variance.size(), variance_.size(), "saved statistics have another size");
   std::copy(mean.begin(), mean.end(), mean_.begin());
@@ -86,7 +88,8 @@ std::string NormalizerSnapshot::SettingsJson() const {
       .dump();
 }
 
-NormalizerSnapshot NormalizerSnapshot::FromArrays(const core::ArrayMap& arrays, const std::string& settings_json) {
+NormalizerSnapshot NormalizerSnapshot::FromArrays(const core::ArrayMap& arrays,
+                                                  const std::string& settings_json) {
   const auto settings = nlohmann::json::parse(settings_json);
   NormalizerSnapshot snapshot{.observation = settings.at("observation"),
                               .reward = settings.at("reward"),
@@ -122,20 +125,25 @@ NormalizerSnapshot Normalizer::Snapshot() const {
 void Normalizer::MergeObservations(std::span<const double> packed) {
   const size_t width = 1 + 2 * observations_.mean().size();
   PAWL_CHECK_EQ(packed.size(), discounted_.size() * width);
-  for (size_t env = 0; env < discounted_.size(); ++env) observations_.Merge(packed.subspan(env * width, width));
+  for (size_t env = 0; env < discounted_.size(); ++env)
+    observations_.Merge(packed.subspan(env * width, width));
 }
 
-void Normalizer::AccumulateReturns(std::span<const double> reward, std::span<const uint8_t> terminated,
+void Normalizer::AccumulateReturns(std::span<const double> reward,
+                                   std::span<const uint8_t> terminated,
                                    std::span<const uint8_t> truncated) {
   const size_t b = discounted_.size();
   for (size_t env = 0; env < b; ++env) {
     double packed[3] = {};
     double& discounted = discounted_[env];
     for (size_t row = env; row < reward.size(); row += b) {
+      // Gymnasium drops what came before at the terminating step itself, so that its reward counts
+      // into the next episode; SB3 restarts after the step
+      if (config_.reset == NormalizeReset::kTerminated && terminated[row]) discounted = 0;
       discounted = config_.gamma * discounted + reward[row];
       AddToMoments({&discounted, 1}, packed);
-      const bool ended = terminated[row] || (config_.reset == NormalizeReset::kDone && truncated[row]);
-      if (ended) discounted = 0;
+      if (config_.reset == NormalizeReset::kDone && (terminated[row] || truncated[row]))
+        discounted = 0;
     }
     returns_.Merge(packed);
   }
@@ -154,7 +162,8 @@ void Normalizer::Save(core::ArrayMap& out) const {
   out.PutScalar<double>("statistics/return_mean", returns_.mean()[0]);
   out.PutScalar<double>("statistics/return_variance", returns_.variance()[0]);
   out.PutScalar<double>("statistics/return_count", returns_.count());
-  out.Put<double>("statistics/discounted_return", discounted_, {static_cast<int64_t>(discounted_.size())});
+  out.Put<double>("statistics/discounted_return", discounted_,
+                  {static_cast<int64_t>(discounted_.size())});
 }
 
 void Normalizer::Load(const core::ArrayMap& in) {

@@ -42,7 +42,8 @@ TEST(Normalizer, MergedMomentsAreTheBatchMeanAndPopulationVariance) {
 }
 
 TEST(Normalizer, ObservationsAreClippedAndCentred) {
-  NormalizerSnapshot s{.observation = true, .clip_observation = 2, .mean = {1, 1}, .variance = {4, 4}};
+  NormalizerSnapshot s{
+      .observation = true, .clip_observation = 2, .mean = {1, 1}, .variance = {4, 4}};
   s.Prepare();
   const double raw[] = {3, 100};
   float out[2];
@@ -68,8 +69,19 @@ TEST(Normalizer, ResetChoosesWhetherATruncationRestartsTheReturn) {
   Normalizer terminal({.reward = true, .gamma = 1, .reset = NormalizeReset::kTerminated}, 1, 1);
   done.AccumulateReturns(reward, terminated, truncated);
   terminal.AccumulateReturns(reward, terminated, truncated);
-  EXPECT_NEAR(done.Snapshot().return_variance, 0, 1e-3);      // 1, 1
+  EXPECT_NEAR(done.Snapshot().return_variance, 0, 1e-3);         // 1, 1
   EXPECT_NEAR(terminal.Snapshot().return_variance, 0.25, 1e-3);  // 1, 2
+}
+
+// Gymnasium's NormalizeReward: R <- gamma (1 - terminated) R + r, and no reset elsewhere.
+TEST(Normalizer, TerminatedResetIsGymnasiums) {
+  const double reward[] = {1, 2, 3, 1};
+  const uint8_t terminated[] = {0, 1, 0, 0}, truncated[] = {0, 0, 1, 0};
+  Normalizer normalizer({.reward = true, .gamma = 0.5, .reset = NormalizeReset::kTerminated}, 1, 1);
+  normalizer.AccumulateReturns(reward, terminated, truncated);
+  // 1, 2, 4, 3 and the prior of 1e-4 observations of mean 0 and variance 1
+  const double n = 4 + 1e-4, mean = 10 / n;
+  EXPECT_NEAR(normalizer.Snapshot().return_variance, (30 + 1e-4) / n - mean * mean, 1e-12);
 }
 
 TEST(Normalizer, SaveAndLoadContinueBitForBit) {
