@@ -11,6 +11,7 @@ using nlohmann::json;
 constexpr const char* kPolicyPath = "policy/policy.json";
 constexpr const char* kWeightsPath = "policy/weights.safetensors";
 constexpr const char* kFormat = "pawl-policy-1";
+constexpr int kMaxSize = 1 << 20;  // of anything in a policy file: beyond it the file is nonsense
 
 constexpr const char* kActivationNames[] = {"tanh", "relu", "elu"};
 constexpr const char* kHeadNames[] = {"gaussian", "squashed_gaussian", "categorical"};
@@ -53,12 +54,13 @@ envs::EnvSpec SpecFromJson(const json& j, const std::string& source) {
   spec.id = j.at("id");
   spec.version = j.at("version");
   for (const auto& p : j.at("observation")) {
-    spec.observation.push_back({.name = p.at("name"),
-                                .size = p.at("size"),
-                                .unit = p.at("unit"),
-                                .role = static_cast<envs::PartRole>(IndexOf(kRoleNames, p.at("role"), source)),
-                                .dtype = p.at("dtype"),
-                                .shape = p.at("shape").get<std::vector<int>>()});
+    spec.observation.push_back(
+        {.name = p.at("name"),
+         .size = p.at("size"),
+         .unit = p.at("unit"),
+         .role = static_cast<envs::PartRole>(IndexOf(kRoleNames, p.at("role"), source)),
+         .dtype = p.at("dtype"),
+         .shape = p.at("shape").get<std::vector<int>>()});
   }
   const json& action = j.at("action");
   spec.action.size = action.at("size");
@@ -69,7 +71,30 @@ envs::EnvSpec SpecFromJson(const json& j, const std::string& source) {
   spec.max_episode_steps = j.at("max_episode_steps");
   spec.control_period_s = j.at("control_period_s");
   spec.has_success = j.at("has_success");
+  for (const auto& part : spec.observation)
+    PAWL_CHECK(part.size >= 1 && part.size <= kMaxSize, "{}: observation size", source);
+  PAWL_CHECK(spec.ObservationSize() >= 1 && spec.action.size >= 1 && spec.action.size <= kMaxSize,
+             "{}: sizes", source);
+  const size_t bounds = spec.action.discrete() ? 0 : spec.action.size;
+  PAWL_CHECK(spec.action.low.size() == bounds && spec.action.high.size() == bounds,
+             "{}: action bounds", source);
   return spec;
+}
+
+// The described network must be the one whose weights are there, before memory is taken for it.
+void CheckShape(const kernels::MlpShape& shape, const core::ArrayMap& arrays,
+                const std::string& source) {
+  PAWL_CHECK(
+      shape.act >= 1 && shape.act <= kMaxSize && !shape.hidden.empty() && shape.hidden.size() <= 64,
+      "{}: network", source);
+  for (int width : shape.hidden)
+    PAWL_CHECK(width >= 1 && width <= kMaxSize, "{}: hidden width {}", source, width);
+  const kernels::MlpLayout layout(shape);
+  for (const auto& p : layout.parameters()) {
+    const size_t wanted = size_t(p.out) * std::max(p.in, 1);
+    PAWL_CHECK_EQ(arrays.Get<float>(p.name).size(), wanted,
+                  "{}: weights '{}' do not fit the network", source, p.name);
+  }
 }
 
 std::vector<std::byte> ToBytes(const std::string& text) {
@@ -77,7 +102,8 @@ std::vector<std::byte> ToBytes(const std::string& text) {
   return {p, p + text.size()};
 }
 
-const std::vector<std::byte>& FileIn(const CheckpointFiles& files, const char* path, const std::string& source) {
+const std::vector<std::byte>& FileIn(const CheckpointFiles& files, const char* path,
+                                     const std::string& source) {
   const auto found = files.find(path);
   if (found == files.end()) throw Error(fmt::format("{}: holds no {}", source, path));
   return found->second;
@@ -122,12 +148,17 @@ Policy PolicyFromFiles(const CheckpointFiles& files, const std::string& source) 
     policy.shape.obs = policy.spec.ObservationSize();
     policy.shape.act = network.at("outputs");
     policy.shape.hidden = network.at("hidden").get<std::vector<int>>();
-    policy.shape.activation =
-        static_cast<kernels::Activation>(IndexOf(kActivationNames, network.at("activation"), where));
+    policy.shape.activation = static_cast<kernels::Activation>(
+        IndexOf(kActivationNames, network.at("activation"), where));
     policy.shape.shared = network.at("shared");
-    policy.shape.head = static_cast<kernels::PolicyHead>(IndexOf(kHeadNames, network.at("head"), where));
-    const auto arrays = core::FromSafetensors(FileIn(files, kWeightsPath, source), source + "/" + kWeightsPath);
+    policy.shape.head =
+        static_cast<kernels::PolicyHead>(IndexOf(kHeadNames, network.at("head"), where));
+    const auto arrays =
+        core::FromSafetensors(FileIn(files, kWeightsPath, source), source + "/" + kWeightsPath);
     policy.normalizer = NormalizerSnapshot::FromArrays(arrays, j.at("normalizer").dump());
+    PAWL_CHECK_EQ(policy.normalizer.mean.size(), static_cast<size_t>(policy.shape.obs),
+                  "{}: normaliser", where);
+    CheckShape(policy.shape, arrays, where);
     policy.weights = kernels::AlignedBuffer(FlatWeightsSize(policy.shape));
     NamedToFlat(policy.shape, arrays, policy.weights.span());
   } catch (const json::exception& error) {
@@ -136,7 +167,8 @@ Policy PolicyFromFiles(const CheckpointFiles& files, const std::string& source) 
   return policy;
 }
 
-std::vector<std::string> SpecDifferences(const envs::EnvSpec& trained, const envs::EnvSpec& present) {
+std::vector<std::string> SpecDifferences(const envs::EnvSpec& trained,
+                                         const envs::EnvSpec& present) {
   std::vector<std::string> lines;
   auto compare = [&](const std::string& what, const auto& a, const auto& b) {
     if (!(a == b)) lines.push_back(fmt::format("{}: trained for {}, here {}", what, a, b));
@@ -148,7 +180,8 @@ std::vector<std::string> SpecDifferences(const envs::EnvSpec& trained, const env
   for (size_t i = 0; i < parts; ++i) {
     const auto& a = trained.observation[i];
     const auto& b = present.observation[i];
-    compare(fmt::format("observation part {}", i), fmt::format("{} [{}] {}", a.name, a.size, a.unit),
+    compare(fmt::format("observation part {}", i),
+            fmt::format("{} [{}] {}", a.name, a.size, a.unit),
             fmt::format("{} [{}] {}", b.name, b.size, b.unit));
   }
   compare("observation parts", trained.observation.size(), present.observation.size());
