@@ -20,7 +20,8 @@ struct Advantages {
 
 // Generalised advantage estimation (Schulman et al. 2016) by the scan of kernels/advantage.h:
 // truncation bootstraps from the final observation's value, termination does not, both cut the
-// recursion. Throws for shapes that do not fit.
+// recursion. On the device of `reward`: the CPU, or CUDA once libpawl_cuda.so is loaded (the same
+// bits). Results are float32 and carry no gradient. Throws for shapes that do not fit.
 Advantages Gae(const GaeInput& input);
 
 }  // namespace pawl::rollout
