@@ -81,12 +81,14 @@ TEST_F(Checkpoint, CutShortMissingOrUncommittedFilesAreNamed) {
 TEST_F(Checkpoint, AnIndexThatLeavesTheFolderIsRefused) {
   for (const char* path : {"../x", "/etc/passwd", "a/../../b"}) {
     const std::string index = fmt::format(
-        R"({{"format": "pawl-checkpoint-1", "files": {{"{}": {{"size": 1, "crc32c": 1}}}}}})", path);
+        R"({{"format": "pawl-checkpoint-1", "files": {{"{}": {{"size": 1, "crc32c": 1}}}}}})",
+        path);
     EXPECT_THROW(ParseCheckpointIndex(index, "test"), Error) << path;
   }
-  for (const char* bad : {"", "{", "[]", R"({"format": "pawl-checkpoint-1"})", R"({"format": "other", "files": {}})",
-                          R"({"format": "pawl-checkpoint-1", "files": {"a": {"size": -1, "crc32c": 1}}})",
-                          R"({"format": "pawl-checkpoint-1", "files": {"a": {"size": 1, "crc32c": 5000000000}}})"}) {
+  for (const char* bad :
+       {"", "{", "[]", R"({"format": "pawl-checkpoint-1"})", R"({"format": "other", "files": {}})",
+        R"({"format": "pawl-checkpoint-1", "files": {"a": {"size": -1, "crc32c": 1}}})",
+        R"({"format": "pawl-checkpoint-1", "files": {"a": {"size": 1, "crc32c": 5000000000}}})"}) {
     EXPECT_THROW(ParseCheckpointIndex(bad, "test"), Error) << bad;
   }
 }

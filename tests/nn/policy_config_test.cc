@@ -21,7 +21,8 @@ TEST(InitialWeights, AreOrthogonalWithTheGainOfTheirLayer) {
   for (const auto& [name, gain] : gains) {
     const auto& array = named.At(name);
     const auto w = named.Get<float>(name);
-    const int64_t out = array.shape[0], in = array.shape[1], few = std::min(out, in), many = std::max(out, in);
+    const int64_t out = array.shape[0], in = array.shape[1], few = std::min(out, in),
+                  many = std::max(out, in);
     auto at = [&](int64_t i, int64_t k) { return out <= in ? w[i * in + k] : w[k * in + i]; };
     for (int64_t i = 0; i < few; ++i) {
       for (int64_t j = 0; j <= i; ++j) {
@@ -36,7 +37,8 @@ TEST(InitialWeights, AreOrthogonalWithTheGainOfTheirLayer) {
 
 TEST(InitialWeights, DependOnTheSeedAlone) {
   kernels::MlpShape shape{.obs = 4, .act = 2, .hidden = {8}};
-  const auto a = InitialWeights({}, shape, 1), b = InitialWeights({}, shape, 1), c = InitialWeights({}, shape, 2);
+  const auto a = InitialWeights({}, shape, 1), b = InitialWeights({}, shape, 1),
+             c = InitialWeights({}, shape, 2);
   EXPECT_TRUE(std::equal(a.span().begin(), a.span().end(), b.span().begin()));
   EXPECT_FALSE(std::equal(a.span().begin(), a.span().end(), c.span().begin()));
 }

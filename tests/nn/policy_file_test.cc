@@ -26,14 +26,15 @@ Policy MakePolicy(const std::string& id, const PolicyConfig& config) {
 TEST(PolicyFile, ReadsBackEveryNumberOfEveryKindOfPolicy) {
   for (const auto& [id, config] : std::vector<std::pair<std::string, PolicyConfig>>{
            {"Pendulum-v1", {}},
-           {"Pendulum-v1", {.hidden = {5, 33, 7}, .activation = kernels::Activation::kElu, .squash = true}},
+           {"Pendulum-v1",
+            {.hidden = {5, 33, 7}, .activation = kernels::Activation::kElu, .squash = true}},
            {"CartPole-v1", {.hidden = {40}, .shared = true}}}) {
     const Policy before = MakePolicy(id, config);
     CheckpointFiles files;
     AddPolicyFiles(before, files);
     const Policy after = PolicyFromFiles(files, "test");
-    EXPECT_TRUE(std::equal(before.weights.span().begin(), before.weights.span().end(), after.weights.span().begin(),
-                           after.weights.span().end()));
+    EXPECT_TRUE(std::equal(before.weights.span().begin(), before.weights.span().end(),
+                           after.weights.span().begin(), after.weights.span().end()));
     EXPECT_TRUE(SpecDifferences(before.spec, after.spec).empty());
     EXPECT_EQ(after.shape.hidden, before.shape.hidden);
     EXPECT_EQ(after.normalizer.mean, before.normalizer.mean);
