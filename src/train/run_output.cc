@@ -7,12 +7,14 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "track/metrics_file.h"
 #include "track/event_file.h"
+#include "track/metrics_file.h"
+#include "track/report.h"
 
 namespace pawl::train {
 
-RunOutput::RunOutput(const RunFolder& folder, const TrainConfig& config) : folder_(folder), config_(config) {}
+RunOutput::RunOutput(const RunFolder& folder, const TrainConfig& config)
+    : folder_(folder), config_(config) {}
 RunOutput::~RunOutput() = default;
 
 void RunOutput::CutBack(int64_t updates, int64_t env_steps) {
@@ -24,10 +26,12 @@ void RunOutput::CutBack(int64_t updates, int64_t env_steps) {
 void RunOutput::Begin(const std::string& update_path, const ActorGroup& actors, int64_t env_steps) {
   jsonl_ = std::make_unique<track::JsonlSink>(folder_.metrics());
   tensorboard_ = std::make_unique<track::TensorboardSink>(folder_.path);
-  PAWL_LOG_INFO("{} in {}: {} environments on {}, update by {}", config_.env.id, folder_.path.string(),
-                config_.env.num_envs, actors.Description(), update_path);
-  progress_ = std::make_unique<track::ProgressSink>(track::ProgressOptions{
-      .name = folder_.path.filename().string(), .total_steps = config_.total_steps, .first_step = env_steps});
+  PAWL_LOG_INFO("{} in {}: {} environments on {}, update by {}", config_.env.id,
+                folder_.path.string(), config_.env.num_envs, actors.Description(), update_path);
+  progress_ = std::make_unique<track::ProgressSink>(
+      track::ProgressOptions{.name = folder_.path.filename().string(),
+                             .total_steps = config_.total_steps,
+                             .first_step = env_steps});
 }
 
 void RunOutput::Write(int64_t env_steps, const track::Metrics& metrics) {
@@ -45,8 +49,10 @@ void RunOutput::Interrupted(int64_t updates, int64_t env_steps) {
   progress_.reset();
   jsonl_->Flush();
   tensorboard_->Flush();
-  std::printf("interrupted after %lld updates (%lld steps); saved. Go on with the same command and --resume\n",
-              static_cast<long long>(updates), static_cast<long long>(env_steps));
+  std::printf(
+      "interrupted after %lld updates (%lld steps); saved. Go on with the same command and "
+      "--resume\n",
+      static_cast<long long>(updates), static_cast<long long>(env_steps));
 }
 
 void RunOutput::Finish(const RunSummary& summary) {
@@ -54,28 +60,31 @@ void RunOutput::Finish(const RunSummary& summary) {
   jsonl_->Flush();
   tensorboard_->Flush();
   std::printf("\n%s: %lld steps, %lld updates in %.1f s%s\n", config_.env.id.c_str(),
-              static_cast<long long>(summary.env_steps), static_cast<long long>(summary.updates), summary.time_s,
+              static_cast<long long>(summary.env_steps), static_cast<long long>(summary.updates),
+              summary.time_s,
               summary.stopped_early ? " (stopped early: the evaluation reached its goal)" : "");
   if (summary.evaluation) {
     const Evaluation& e = *summary.evaluation;
     if (e.has_success) {
-      std::printf("  success       %5.1f %%   (95 %% interval %.1f to %.1f, %zu %s episodes)\n", 100 * e.success_rate,
-                  100 * e.success_ci95.low, 100 * e.success_ci95.high, e.episodes.size(),
-                  config_.eval.deterministic ? "deterministic" : "stochastic");
+      std::printf("  success       %5.1f %%   (95 %% interval %.1f to %.1f, %zu %s episodes)\n",
+                  100 * e.success_rate, 100 * e.success_ci95.low, 100 * e.success_ci95.high,
+                  e.episodes.size(), config_.eval.deterministic ? "deterministic" : "stochastic");
     }
-    std::printf("  return        %7.2f   (95 %% interval %.2f to %.2f)\n", e.return_mean, e.return_ci95.low,
-                e.return_ci95.high);
+    std::printf("  return        %7.2f   (95 %% interval %.2f to %.2f)\n", e.return_mean,
+                e.return_ci95.low, e.return_ci95.high);
   }
   PrintWhereTimeWent();
   WriteSummary(summary);
-
-  std::printf("  checkpoint    %s\n", nn::CheckpointFolder(folder_.checkpoints(), summary.env_steps).c_str());
+  track::WriteReport(folder_.path);
+  std::printf("  checkpoint    %s\n",
+              nn::CheckpointFolder(folder_.checkpoints(), summary.env_steps).c_str());
   if (summary.video) std::printf("  video         %s\n", folder_.video().c_str());
   std::printf("  report        %s\n", folder_.report().c_str());
 }
 
 void RunOutput::PrintWhereTimeWent() const {
-  const char* const phases[] = {"physics", "observation", "inference", "learning", "transport", "other"};
+  const char* const phases[] = {"physics",  "observation", "inference",
+                                "learning", "transport",   "other"};
   double total = 0;
   for (const char* phase : phases) total += track::Value(last_, std::string(phase) + "_s");
   if (!(total > 0)) return;
@@ -92,7 +101,8 @@ void RunOutput::WriteSummary(const RunSummary& summary) const {
   nlohmann::json json = {{"env_steps", summary.env_steps},
                          {"updates", summary.updates},
                          {"time_s", summary.time_s},
-                         {"stopped_early", summary.stopped_early}};
+                         {"stopped_early", summary.stopped_early},
+                         {"machine", track::DescribeMachine()}};
   if (summary.evaluation) {
     const Evaluation& e = *summary.evaluation;
     json["episodes"] = e.episodes.size();

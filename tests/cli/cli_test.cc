@@ -45,18 +45,21 @@ video = false
 
   // Runs `pawl <arguments>` in the temporary folder.
   Result Pawl(const std::string& arguments) {
-    const std::string command = fmt::format("cd '{}' && '{}' {} > out.txt 2> err.txt < /dev/null", folder_.string(),
-                                            PAWL_BINARY, arguments);
+    const std::string command = fmt::format("cd '{}' && '{}' {} > out.txt 2> err.txt < /dev/null",
+                                            folder_.string(), PAWL_BINARY, arguments);
     const int status = std::system(command.c_str());
-    return {WEXITSTATUS(status), core::ReadTextFile(folder_ / "out.txt"), core::ReadTextFile(folder_ / "err.txt")};
+    return {WEXITSTATUS(status), core::ReadTextFile(folder_ / "out.txt"),
+            core::ReadTextFile(folder_ / "err.txt")};
   }
 
   // Bad input: exit code 2 (or the one given), one line on standard error that holds every part.
-  void ExpectRefusal(const std::string& arguments, std::vector<std::string> parts, int exit_code = 2) {
+  void ExpectRefusal(const std::string& arguments, std::vector<std::string> parts,
+                     int exit_code = 2) {
     const Result r = Pawl(arguments);
     EXPECT_EQ(r.exit_code, exit_code) << arguments << "\n" << r.out << r.err;
     EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << arguments << "\n" << r.err;
-    for (const auto& part : parts) EXPECT_NE(r.err.find(part), std::string::npos) << part << " not in: " << r.err;
+    for (const auto& part : parts)
+      EXPECT_NE(r.err.find(part), std::string::npos) << part << " not in: " << r.err;
   }
 
   fs::path folder_;
@@ -65,7 +68,8 @@ video = false
 TEST_F(Cli, TrainsEvaluatesAndRefusesToTrainOverARun) {
   const Result train = Pawl("train ok.toml --run run");
   ASSERT_EQ(train.exit_code, 0) << train.err;
-  for (const char* file : {"config.toml", "metrics.jsonl", "log.txt", "summary.json"}) {
+  for (const char* file :
+       {"config.toml", "metrics.jsonl", "log.txt", "summary.json", "report.html"}) {
     EXPECT_TRUE(fs::exists(folder_ / "run" / file)) << file;
   }
   ExpectRefusal("train ok.toml --run run", {"exists already", "--resume"});
@@ -147,6 +151,14 @@ TEST_F(Cli, CudaWithoutADeviceIsOneClearError) {
   EXPECT_FALSE(fs::exists(folder_ / "runs"));
 }
 
+TEST_F(Cli, RunsAreListedAndShown) {
+  ASSERT_EQ(Pawl("train ok.toml --run runs/first").exit_code, 0);
+  EXPECT_NE(Pawl("runs list").out.find("first"), std::string::npos);
+  EXPECT_NE(Pawl("runs show runs/first").out.find("Pendulum-v1"), std::string::npos);
+  ExpectRefusal("runs show nowhere", {"nowhere"});
+  ExpectRefusal("runs list nowhere", {"nowhere"});
+}
+
 TEST_F(Cli, EnvsAndConfigPrint) {
   EXPECT_NE(Pawl("envs").out.find("ArmReach"), std::string::npos);
   EXPECT_NE(Pawl("envs HalfCheetah-v5").out.find("forward_reward_weight"), std::string::npos);
@@ -158,7 +170,8 @@ TEST_F(Cli, EnvsAndConfigPrint) {
 }
 
 TEST_F(Cli, TheConfigDocIsUpToDate) {
-  EXPECT_EQ(Pawl("config --markdown").out, core::ReadTextFile(fs::path(PAWL_SOURCE_DIR) / "docs/config.md"))
+  EXPECT_EQ(Pawl("config --markdown").out,
+            core::ReadTextFile(fs::path(PAWL_SOURCE_DIR) / "docs/config.md"))
       << "run: pawl config --markdown > docs/config.md";
 }
 
