@@ -1,4 +1,5 @@
-// Sub-commands of `pawl`: each file adds one to the CLI11 app and stores its exit code. Thin: the work is in train/ and below.
+// Sub-commands of `pawl`: each file adds one to the CLI11 app and stores its exit code. Thin: the
+// work is in train/ and below.
 #pragma once
 
 namespace CLI {

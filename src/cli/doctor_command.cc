@@ -29,14 +29,17 @@ double MemoryGb(const std::string& key) {
 void PrintCpu() {
   const auto cpu = kernels::ReadCpuInfo();
   std::printf("processor     %s, %d cores\n", cpu.model.c_str(), cpu.cores);
-  std::printf("instructions  %s (the kernels use %s)\n", fmt::format("{}", fmt::join(cpu.features, " ")).c_str(),
-              cpu.target.c_str());
-  std::printf("memory        %.1f GB, %.1f GB free\n", MemoryGb("MemTotal"), MemoryGb("MemAvailable"));
-  std::printf("fp32 rate     %.0f GFLOP/s on 1 core, %.0f on %d\n", kernels::MeasureFmaRate(1, kMeasureSeconds) / 1e9,
+  std::printf("instructions  %s (the kernels use %s)\n",
+              fmt::format("{}", fmt::join(cpu.features, " ")).c_str(), cpu.target.c_str());
+  std::printf("memory        %.1f GB, %.1f GB free\n", MemoryGb("MemTotal"),
+              MemoryGb("MemAvailable"));
+  std::printf("fp32 rate     %.0f GFLOP/s on 1 core, %.0f on %d\n",
+              kernels::MeasureFmaRate(1, kMeasureSeconds) / 1e9,
               kernels::MeasureFmaRate(cpu.cores, kMeasureSeconds) / 1e9, cpu.cores);
   std::printf("memory read   %.1f GB/s on 1 core, %.1f on %d\n",
               kernels::MeasureReadBandwidth(1, kReadStreams, kMeasureSeconds) / 1e9,
-              kernels::MeasureReadBandwidth(cpu.cores, kReadStreams, kMeasureSeconds) / 1e9, cpu.cores);
+              kernels::MeasureReadBandwidth(cpu.cores, kReadStreams, kMeasureSeconds) / 1e9,
+              cpu.cores);
 }
 
 void PrintGpu() {
@@ -48,8 +51,10 @@ void PrintGpu() {
   try {
     const auto library = kernels::CudaLibrary::Load();
     const int devices = library.DeviceCount();
-    std::printf("CUDA          libpawl_cuda.so loads, %d device%s\n", devices, devices == 1 ? "" : "s");
-    for (int i = 0; i < devices; ++i) std::printf("              %d: %s\n", i, library.DeviceName(i).c_str());
+    std::printf("CUDA          libpawl_cuda.so loads, %d device%s\n", devices,
+                devices == 1 ? "" : "s");
+    for (int i = 0; i < devices; ++i)
+      std::printf("              %d: %s\n", i, library.DeviceName(i).c_str());
   } catch (const Error& error) {
     std::printf("CUDA          %s\n", error.what());
   }
@@ -66,7 +71,8 @@ void PrintGl() {
 }  // namespace
 
 void AddDoctor(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("doctor", "What this machine has, what it reaches, and what Pawl makes of it");
+  CLI::App* command = app.add_subcommand(
+      "doctor", "What this machine has, what it reaches, and what Pawl makes of it");
   command->callback([&exit_code] {
     PrintCpu();
     PrintGpu();

@@ -8,13 +8,21 @@ namespace pawl::cli {
 
 void AddEval(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<train::EvaluateOptions>();
-  CLI::App* command = app.add_subcommand("eval", "Evaluate a run or checkpoint: success and return with 95 % intervals");
-  command->add_option("run", options->path, "run folder, checkpoint folder or policy folder")->required();
-  command->add_option("--episodes", options->episodes, "episodes to play")->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  command->add_option("--seed", options->seed, "seed of the evaluation (its streams are apart from training's)")
+  CLI::App* command = app.add_subcommand(
+      "eval", "Evaluate a run or checkpoint: success and return with 95 % intervals");
+  command->add_option("run", options->path, "run folder, checkpoint folder or policy folder")
+      ->required();
+  command->add_option("--episodes", options->episodes, "episodes to play")
+      ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  command->add_flag("--stochastic", options->stochastic, "sample actions instead of taking the mode");
-  command->add_option("--env", options->env_id, "refuse unless the policy was trained for this environment");
+  command
+      ->add_option("--seed", options->seed,
+                   "seed of the evaluation (its streams are apart from training's)")
+      ->capture_default_str();
+  command->add_flag("--stochastic", options->stochastic,
+                    "sample actions instead of taking the mode");
+  command->add_option("--env", options->env_id,
+                      "refuse unless the policy was trained for this environment");
   command->add_option("--video", options->video, "also write this MP4 of the first episodes");
   command->add_flag("--best", options->best, "of a run: the best checkpoint instead of the newest");
   command->add_flag("--json", options->json, "print one JSON object and nothing else");

@@ -20,9 +20,10 @@ void CheckSubcommand(const CLI::App& app, const std::string& word) {
   }
   if (std::find(known.begin(), known.end(), word) != known.end()) return;
   const std::string nearest = NearestName(word, known);
-  throw UserError({.what = fmt::format("there is no command '{}'", word),
-                   .expected = fmt::format("one of {}", fmt::join(known, ", ")),
-                   .hint = nearest.empty() ? "see pawl --help" : fmt::format("did you mean '{}'?", nearest)});
+  throw UserError(
+      {.what = fmt::format("there is no command '{}'", word),
+       .expected = fmt::format("one of {}", fmt::join(known, ", ")),
+       .hint = nearest.empty() ? "see pawl --help" : fmt::format("did you mean '{}'?", nearest)});
 }
 }  // namespace
 

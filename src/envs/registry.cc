@@ -38,7 +38,8 @@ const EnvEntry& FindEnv(const std::string& id) {
     known.push_back(entry.id);
   }
   // a forgotten version ("Pendulum" for "Pendulum-v1") is the likeliest slip
-  const auto longer = std::find_if(known.begin(), known.end(), [&](const auto& k) { return !id.empty() && k.starts_with(id); });
+  const auto longer = std::find_if(known.begin(), known.end(),
+                                   [&](const auto& k) { return !id.empty() && k.starts_with(id); });
   const std::string nearest = longer != known.end() ? *longer : NearestName(id, known);
   throw UserError({.what = fmt::format("there is no environment '{}'", id),
                    .where = "env.id",

@@ -63,7 +63,8 @@ void CommitCheckpoint(const fs::path& root, int64_t step, const CheckpointFiles&
   core::WriteFileSynced(temporary / kIndexName, index.dump(1) + "\n");
   core::WriteFileSynced(temporary / kCommitName, std::string_view(kCommitText));
   for (const auto& made : folders) core::SyncFolder(made);
-  // a folder of the same step can only be an older identical save (or a damaged one): move it away first
+  // a folder of the same step can only be an older identical save (or a damaged one): move it away
+  // first
   if (fs::exists(folder)) {
     fs::path old = folder;
     old += ".old.tmp";
@@ -87,13 +88,16 @@ std::vector<CheckpointRef> ListCheckpoints(const fs::path& root) {
       found.push_back({step, entry.path()});
     }
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.step > b.step; });
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.step > b.step; });
   return found;
 }
 
 std::map<std::string, IndexEntry> ParseCheckpointIndex(std::string_view text,
                                                        const std::string& source) {
-  auto malformed = [&](const std::string& why) { return Error(fmt::format("{}: {}", source, why)); };
+  auto malformed = [&](const std::string& why) {
+    return Error(fmt::format("{}: {}", source, why));
+  };
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) throw malformed("the checkpoint index is not JSON");
   if (json.value("format", nlohmann::json()) != "pawl-checkpoint-1") {
@@ -128,7 +132,8 @@ CheckpointFiles ReadCheckpoint(const fs::path& folder) {
                               (folder / path).string(), bytes.size(), entry.size_bytes));
     }
     if (core::Crc32c(bytes) != entry.crc32c) {
-      throw Error(fmt::format("{}: checksum differs from the index (damaged)", (folder / path).string()));
+      throw Error(
+          fmt::format("{}: checksum differs from the index (damaged)", (folder / path).string()));
     }
     files[path] = std::move(bytes);
   }

@@ -1,7 +1,8 @@
-// Checkpoint folders that exist whole or not at all: <root>/step_%012d/{files..., index.json, COMMIT}. A commit writes
-// step_N.tmp, fsyncs every file, the index (size and CRC-32C of each file), the COMMIT marker and the folder, then renames
-// and fsyncs the parent. The newest one is found by scanning for COMMIT; there is no mutable pointer. No clocks inside.
-// Called by the checkpoint thread (commit) and at start (list, read); no state.
+// Checkpoint folders that exist whole or not at all: <root>/step_%012d/{files..., index.json,
+// COMMIT}. A commit writes step_N.tmp, fsyncs every file, the index (size and CRC-32C of each
+// file), the COMMIT marker and the folder, then renames and fsyncs the parent. The newest one is
+// found by scanning for COMMIT; there is no mutable pointer. No clocks inside. Called by the
+// checkpoint thread (commit) and at start (list, read); no state.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,9 +18,10 @@ using CheckpointFiles = std::map<std::string, std::vector<std::byte>>;
 
 std::filesystem::path CheckpointFolder(const std::filesystem::path& root, int64_t step);
 
-// Writes one checkpoint; an existing folder of the same step is replaced. Throws RunError (path, reason) and leaves
-// nothing but a .tmp folder behind when the disk is full or not writable.
-void CommitCheckpoint(const std::filesystem::path& root, int64_t step, const CheckpointFiles& files);
+// Writes one checkpoint; an existing folder of the same step is replaced. Throws RunError (path,
+// reason) and leaves nothing but a .tmp folder behind when the disk is full or not writable.
+void CommitCheckpoint(const std::filesystem::path& root, int64_t step,
+                      const CheckpointFiles& files);
 
 struct CheckpointRef {
   int64_t step = 0;
@@ -28,18 +30,22 @@ struct CheckpointRef {
 // Committed checkpoints, newest first. Folders without COMMIT (and .tmp ones) are passed over.
 std::vector<CheckpointRef> ListCheckpoints(const std::filesystem::path& root);
 
-// Reads and verifies every file against the index. Throws pawl::Error naming the file and the reason (cut short, CRC,
-// missing, malformed index).
+// Reads and verifies every file against the index. Throws pawl::Error naming the file and the
+// reason (cut short, CRC, missing, malformed index).
 CheckpointFiles ReadCheckpoint(const std::filesystem::path& folder);
 
-// Parses an index (exposed for fuzzing): path -> (size, crc). Throws pawl::Error on anything malformed or escaping the folder.
+// Parses an index (exposed for fuzzing): path -> (size, crc). Throws pawl::Error on anything
+// malformed or escaping the folder.
 struct IndexEntry {
   uint64_t size_bytes = 0;
   uint32_t crc32c = 0;
 };
-std::map<std::string, IndexEntry> ParseCheckpointIndex(std::string_view text, const std::string& source);
+std::map<std::string, IndexEntry> ParseCheckpointIndex(std::string_view text,
+                                                       const std::string& source);
 
-// Removes all but the newest `keep` checkpoints, except those whose step is in `protect`; also stale .tmp folders.
-void PruneCheckpoints(const std::filesystem::path& root, int keep, const std::vector<int64_t>& protect);
+// Removes all but the newest `keep` checkpoints, except those whose step is in `protect`; also
+// stale .tmp folders.
+void PruneCheckpoints(const std::filesystem::path& root, int keep,
+                      const std::vector<int64_t>& protect);
 
 }  // namespace pawl::nn

@@ -1,8 +1,10 @@
-// Running normalisation of observations and rewards, saved with the policy. Statistics are float64: population mean and
-// variance by Chan's merge, count 1e-4 at first (Gymnasium's and SB3's RunningMeanStd). A rollout uses one immutable snapshot;
-// the learner's thread merges what the actors saw, in environment order, so the result does not depend on their number.
+// Running normalisation of observations and rewards, saved with the policy. Statistics are float64:
+// population mean and variance by Chan's merge, count 1e-4 at first (Gymnasium's and SB3's
+// RunningMeanStd). A rollout uses one immutable snapshot; the learner's thread merges what the
+// actors saw, in environment order, so the result does not depend on their number.
 //   observation: clip((x - mean) / sqrt(variance + epsilon), +-clip_observation)
-//   reward:      R <- gamma R + r per environment; clip(r / sqrt(Var(R) + epsilon), +-clip_reward); no mean is subtracted
+//   reward:      R <- gamma R + r per environment; clip(r / sqrt(Var(R) + epsilon), +-clip_reward);
+//   no mean is subtracted
 #pragma once
 #include <cstdint>
 #include <span>
@@ -28,25 +30,32 @@ struct NormalizeConfig {
   int warmup_steps = 32;
   template <class V>
   void Visit(V& v) {
-    v.Field("observation", observation, {.help = "normalise observations by their running mean and variance"});
-    v.Field("reward", reward, {.help = "scale rewards by the running deviation of the discounted return"});
-    v.Field("clip_observation", clip_observation, {.help = "bound of a normalised observation", .min = 0});
+    v.Field("observation", observation,
+            {.help = "normalise observations by their running mean and variance"});
+    v.Field("reward", reward,
+            {.help = "scale rewards by the running deviation of the discounted return"});
+    v.Field("clip_observation", clip_observation,
+            {.help = "bound of a normalised observation", .min = 0});
     v.Field("clip_reward", clip_reward, {.help = "bound of a scaled reward", .min = 0});
     v.Field("epsilon", epsilon, {.help = "added to a variance", .min = 0});
-    v.Field("gamma", gamma, {.help = "discount of the return whose deviation scales rewards", .min = 0, .max = 1});
+    v.Field("gamma", gamma,
+            {.help = "discount of the return whose deviation scales rewards", .min = 0, .max = 1});
     v.Field("update", update,
-            {.help = "rollout: statistics stay fixed during a rollout; per_step: as SB3, with a barrier per step"});
+            {.help = "rollout: statistics stay fixed during a rollout; per_step: as SB3, with a "
+                     "barrier per step"});
     v.Field("reset", reset,
-            {.help = "when the discounted return restarts: at every end of an episode (SB3) or only at termination (Gymnasium)"});
+            {.help = "when the discounted return restarts: at every end of an episode (SB3) or "
+                     "only at termination (Gymnasium)"});
     v.Field("warmup_steps", warmup_steps,
-            {.help = "steps per environment of the first policy that only feed the statistics (counted; update = rollout)",
+            {.help = "steps per environment of the first policy that only feed the statistics "
+                     "(counted; update = rollout)",
              .min = 0,
              .max = 1e6});
   }
 };
 
-// Running count, mean and sum of squared deviations of D numbers: [1 + 2 D] doubles (count, mean, M2), so that they can live
-// in shared memory. All zero is empty.
+// Running count, mean and sum of squared deviations of D numbers: [1 + 2 D] doubles (count, mean,
+// M2), so that they can live in shared memory. All zero is empty.
 void AddToMoments(std::span<const double> x, std::span<double> packed);
 
 // Gymnasium's RunningMeanStd over [D].
@@ -71,7 +80,7 @@ struct NormalizerSnapshot {
   double clip_observation = 10, clip_reward = 10, epsilon = 1e-8;
   std::vector<double> mean, variance;  // [O]
   double return_variance = 1;
-  std::vector<double> scale;           // [O] 1 / sqrt(variance + epsilon), kept by Prepare
+  std::vector<double> scale;  // [O] 1 / sqrt(variance + epsilon), kept by Prepare
 
   void Prepare();
   // raw [rows, O] -> out [rows, O] float32 (a plain cast where observations are not normalised).
@@ -80,7 +89,8 @@ struct NormalizerSnapshot {
   // "normalizer/..." arrays and the settings as JSON, and back.
   void Save(core::ArrayMap& out) const;
   std::string SettingsJson() const;
-  static NormalizerSnapshot FromArrays(const core::ArrayMap& arrays, const std::string& settings_json);
+  static NormalizerSnapshot FromArrays(const core::ArrayMap& arrays,
+                                       const std::string& settings_json);
 };
 
 class Normalizer {
@@ -89,8 +99,9 @@ class Normalizer {
   NormalizerSnapshot Snapshot() const;
   // packed [B, 1 + 2 O]: each environment's moments of the observations it saw; merged in order.
   void MergeObservations(std::span<const double> packed);
-  // Rewards [T, B] of some steps: advances every environment's discounted return, then merges its variance, step by step
-  // (per_step) or environment by environment over the whole segment (rollout).
+  // Rewards [T, B] of some steps: advances every environment's discounted return, then merges its
+  // variance, step by step (per_step) or environment by environment over the whole segment
+  // (rollout).
   void AccumulateReturns(std::span<const double> reward, std::span<const uint8_t> terminated,
                          std::span<const uint8_t> truncated);
   // Begins from a saved policy's statistics, as if `count` observations had been seen.
@@ -109,10 +120,12 @@ class Normalizer {
 template <>
 struct pawl::core::EnumNames<pawl::nn::NormalizeUpdate> {
   static constexpr std::pair<const char*, pawl::nn::NormalizeUpdate> kTable[] = {
-      {"rollout", pawl::nn::NormalizeUpdate::kRollout}, {"per_step", pawl::nn::NormalizeUpdate::kPerStep}};
+      {"rollout", pawl::nn::NormalizeUpdate::kRollout},
+      {"per_step", pawl::nn::NormalizeUpdate::kPerStep}};
 };
 template <>
 struct pawl::core::EnumNames<pawl::nn::NormalizeReset> {
   static constexpr std::pair<const char*, pawl::nn::NormalizeReset> kTable[] = {
-      {"done", pawl::nn::NormalizeReset::kDone}, {"terminated", pawl::nn::NormalizeReset::kTerminated}};
+      {"done", pawl::nn::NormalizeReset::kDone},
+      {"terminated", pawl::nn::NormalizeReset::kTerminated}};
 };

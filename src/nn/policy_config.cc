@@ -9,8 +9,8 @@
 namespace pawl::nn {
 namespace {
 
-// A random [rows, columns] matrix with orthonormal rows or columns (whichever are fewer) times gain: Gram-Schmidt, twice for
-// accuracy, on standard normals (Saxe et al. 2014).
+// A random [rows, columns] matrix with orthonormal rows or columns (whichever are fewer) times
+// gain: Gram-Schmidt, twice for accuracy, on standard normals (Saxe et al. 2014).
 std::vector<float> Orthogonal(int rows, int columns, double gain, core::Philox& rng) {
   const int few = std::min(rows, columns), many = std::max(rows, columns);
   std::vector<std::vector<double>> basis(few, std::vector<double>(many));
@@ -31,7 +31,8 @@ std::vector<float> Orthogonal(int rows, int columns, double gain, core::Philox& 
   std::vector<float> dense(size_t(rows) * columns);
   for (int i = 0; i < rows; ++i) {
     for (int j = 0; j < columns; ++j) {
-      dense[size_t(i) * columns + j] = static_cast<float>(gain * (rows <= columns ? basis[i][j] : basis[j][i]));
+      dense[size_t(i) * columns + j] =
+          static_cast<float>(gain * (rows <= columns ? basis[i][j] : basis[j][i]));
     }
   }
   return dense;
@@ -54,22 +55,28 @@ kernels::MlpShape MakeShape(const PolicyConfig& config, const envs::EnvSpec& spe
   return shape;
 }
 
-kernels::AlignedBuffer InitialWeights(const PolicyConfig& config, const kernels::MlpShape& shape, uint64_t seed) {
+kernels::AlignedBuffer InitialWeights(const PolicyConfig& config, const kernels::MlpShape& shape,
+                                      uint64_t seed) {
   const kernels::MlpLayout layout(shape);
   const auto& parameters = layout.parameters();
   core::ArrayMap arrays;
   // the last layer of each net is its head
-  const std::string policy_head = fmt::format("policy.{}.weight", shape.shared ? 0 : shape.hidden.size());
-  const std::string value_head = fmt::format("value.{}.weight", shape.shared ? 0 : shape.hidden.size());
+  const std::string policy_head =
+      fmt::format("policy.{}.weight", shape.shared ? 0 : shape.hidden.size());
+  const std::string value_head =
+      fmt::format("value.{}.weight", shape.shared ? 0 : shape.hidden.size());
   int in = 0;  // of the weight before a bias
   for (size_t i = 0; i < parameters.size(); ++i) {
     const auto& p = parameters[i];
     core::Philox rng(seed, core::Role::kInit, i, 0);
     if (p.name == "log_std") {
-      arrays.Put<float>(p.name, std::vector<float>(p.out, static_cast<float>(config.log_std_init)), {p.out});
+      arrays.Put<float>(p.name, std::vector<float>(p.out, static_cast<float>(config.log_std_init)),
+                        {p.out});
     } else if (EndsWith(p.name, ".weight")) {
       in = p.in;
-      const double gain = p.name == policy_head ? 0.01 : p.name == value_head ? 1.0 : std::numbers::sqrt2;
+      const double gain = p.name == policy_head  ? 0.01
+                          : p.name == value_head ? 1.0
+                                                 : std::numbers::sqrt2;
       std::vector<float> dense = Orthogonal(p.out, p.in, gain, rng);
       if (!config.ortho_init) {
         // LibTorch's Linear: uniform in +-1 / sqrt(in)

@@ -21,10 +21,13 @@ struct PolicyConfig {
     v.Field("hidden", hidden, {.help = "widths of the hidden layers", .min = 1, .max = 65536});
     v.Field("activation", activation, {.help = "between the layers"});
     v.Field("shared", shared, {.help = "policy and value share the hidden layers"});
-    v.Field("squash", squash, {.help = "tanh the actions into their bounds instead of clipping them"});
+    v.Field("squash", squash,
+            {.help = "tanh the actions into their bounds instead of clipping them"});
     v.Field("ortho_init", ortho_init,
-            {.help = "orthogonal weights, gain sqrt 2 hidden, 0.01 policy head, 1 value head; else LibTorch's uniform"});
-    v.Field("log_std_init", log_std_init, {.help = "initial log standard deviation of the actions", .min = -20, .max = 5});
+            {.help = "orthogonal weights, gain sqrt 2 hidden, 0.01 policy head, 1 value head; else "
+                     "LibTorch's uniform"});
+    v.Field("log_std_init", log_std_init,
+            {.help = "initial log standard deviation of the actions", .min = -20, .max = 5});
   }
 };
 
@@ -32,7 +35,8 @@ struct PolicyConfig {
 kernels::MlpShape MakeShape(const PolicyConfig& config, const envs::EnvSpec& spec);
 
 // Initial flat weights (FlatWeightsSize floats), drawn from (seed, kInit, parameter).
-kernels::AlignedBuffer InitialWeights(const PolicyConfig& config, const kernels::MlpShape& shape, uint64_t seed);
+kernels::AlignedBuffer InitialWeights(const PolicyConfig& config, const kernels::MlpShape& shape,
+                                      uint64_t seed);
 
 }  // namespace pawl::nn
 

@@ -2,9 +2,11 @@
 
 namespace pawl::nn {
 
-PolicyRunner::PolicyRunner(const kernels::MlpShape& shape, int max_rows) : layout_(shape), forward_(layout_, max_rows) {}
+PolicyRunner::PolicyRunner(const kernels::MlpShape& shape, int max_rows)
+    : layout_(shape), forward_(layout_, max_rows) {}
 
-void PolicyRunner::Forward(std::span<const float> weights, const float* obs, int rows, float* head, float* value) {
+void PolicyRunner::Forward(std::span<const float> weights, const float* obs, int rows, float* head,
+                           float* value) {
   PAWL_DCHECK(weights.size() == layout_.size());
   forward_.Run(weights.data(), obs, rows, head, value);
 }
@@ -22,7 +24,8 @@ void FlatToNamed(const kernels::MlpShape& shape, std::span<const float> flat, co
   for (const auto& p : layout.parameters()) {
     std::vector<float> dense(size_t(p.out) * std::max(p.in, 1));
     layout.Unpack(p, flat.data(), dense.data());
-    out.Put<float>(p.name, dense, p.in == 0 ? std::vector<int64_t>{p.out} : std::vector<int64_t>{p.out, p.in});
+    out.Put<float>(p.name, dense,
+                   p.in == 0 ? std::vector<int64_t>{p.out} : std::vector<int64_t>{p.out, p.in});
   }
 }
 

@@ -107,7 +107,8 @@ bool ReadAll(int fd, void* data, size_t size) {
   return true;
 }
 
-std::vector<std::byte> PackActorSetup(const ActorSetup& setup, const SlabShape& slab, int first_block, int num_blocks) {
+std::vector<std::byte> PackActorSetup(const ActorSetup& setup, const SlabShape& slab,
+                                      int first_block, int num_blocks) {
   core::ByteWriter out;
   PutText(out, setup.env.id);
   PutText(out, setup.env.rig);
@@ -132,7 +133,7 @@ std::vector<std::byte> PackActorSetup(const ActorSetup& setup, const SlabShape& 
 }
 
 int ActorProcessMain(int parent) {
-  signal(SIGINT, SIG_IGN);   // Ctrl-C reaches the whole terminal group; the learner decides
+  signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole terminal group; the learner decides
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) return 0;  // the parent died before the line above

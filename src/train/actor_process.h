@@ -1,5 +1,6 @@
-// The child side of process actors, and the wire between the two: fixed-size commands and replies on two pipes, the set-up as
-// one block of bytes, all data in the slab. The child serves commands until its pipe closes or its parent dies.
+// The child side of process actors, and the wire between the two: fixed-size commands and replies
+// on two pipes, the set-up as one block of bytes, all data in the slab. The child serves commands
+// until its pipe closes or its parent dies.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +11,8 @@
 
 namespace pawl::train {
 
-// File descriptors of the child, and the argument that makes the binary an actor. High numbers: nothing else is there.
+// File descriptors of the child, and the argument that makes the binary an actor. High numbers:
+// nothing else is there.
 inline constexpr int kActorMemoryFd = 200, kActorCommandFd = 201, kActorReplyFd = 202;
 inline constexpr const char* kActorArgument = "__actor";
 
@@ -28,7 +30,8 @@ struct ActorReply {
   char message[1016] = {};
 };
 
-std::vector<std::byte> PackActorSetup(const ActorSetup& setup, const SlabShape& slab, int first_block, int num_blocks);
+std::vector<std::byte> PackActorSetup(const ActorSetup& setup, const SlabShape& slab,
+                                      int first_block, int num_blocks);
 
 // The child's main. parent: the process it must not outlive. Returns the exit code.
 int ActorProcessMain(int parent);

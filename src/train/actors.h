@@ -1,6 +1,7 @@
-// The actors of a run behind one interface: threads of this process, or processes it supervises. They hold environments and
-// step them through rollout segments into the slab; they hold no learning state. Both kinds, and any number of them, give the
-// same bits. Called by the learner's thread only.
+// The actors of a run behind one interface: threads of this process, or processes it supervises.
+// They hold environments and step them through rollout segments into the slab; they hold no
+// learning state. Both kinds, and any number of them, give the same bits. Called by the learner's
+// thread only.
 #pragma once
 #include <memory>
 #include <string>

@@ -22,7 +22,8 @@ CheckpointWriter::~CheckpointWriter() {
   thread_.join();
 }
 
-void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect) {
+void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files,
+                             std::vector<int64_t> protect) {
   Wait();
   {
     std::lock_guard lock(mutex_);
@@ -34,7 +35,8 @@ void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files, std::vecto
 void CheckpointWriter::Wait() {
   std::unique_lock lock(mutex_);
   if (!changed_.wait_for(lock, kDeadline, [this] { return !job_; })) {
-    throw RunError({.what = fmt::format("checkpoint {} is not written after {} s", job_->step, kDeadline.count()),
+    throw RunError({.what = fmt::format("checkpoint {} is not written after {} s", job_->step,
+                                        kDeadline.count()),
                     .where = root_.string(),
                     .hint = "does the disk hang?"});
   }

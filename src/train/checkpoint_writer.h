@@ -1,5 +1,6 @@
-// Writes checkpoints in the background: the learner hands over copied bytes and goes on; one is written at a time, the next
-// waits. An error of the writer (disk full) is thrown at the next call. Learner's thread calls; one own thread writes.
+// Writes checkpoints in the background: the learner hands over copied bytes and goes on; one is
+// written at a time, the next waits. An error of the writer (disk full) is thrown at the next call.
+// Learner's thread calls; one own thread writes.
 #pragma once
 #include <condition_variable>
 #include <filesystem>

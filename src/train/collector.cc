@@ -7,8 +7,8 @@
 namespace pawl::train {
 namespace {
 
-// Room for one environment's state, measured on a fresh one; episodes may grow it a little (contacts do not: MuJoCo's
-// integration state has a fixed size).
+// Room for one environment's state, measured on a fresh one; episodes may grow it a little
+// (contacts do not: MuJoCo's integration state has a fixed size).
 size_t StateBytes(const TrainConfig& config) {
   envs::EnvBlock block(config.env, config.seed, 0, 1);
   std::vector<double> observation(block.Spec().ObservationSize());
@@ -18,7 +18,8 @@ size_t StateBytes(const TrainConfig& config) {
   return (out.bytes().size() + 1024 + 63) / 64 * 64;
 }
 
-SlabShape MakeSlabShape(const TrainConfig& config, const envs::EnvSpec& spec, const kernels::MlpShape& shape) {
+SlabShape MakeSlabShape(const TrainConfig& config, const envs::EnvSpec& spec,
+                        const kernels::MlpShape& shape) {
   return {.time = config.ppo.horizon,
           .batch = config.env.num_envs,
           .obs = shape.obs,
@@ -28,7 +29,8 @@ SlabShape MakeSlabShape(const TrainConfig& config, const envs::EnvSpec& spec, co
           .record_slots = static_cast<size_t>(config.ppo.horizon)};
 }
 
-ActorSetup MakeActorSetup(const TrainConfig& config, const kernels::MlpShape& shape, const std::string& dump_folder) {
+ActorSetup MakeActorSetup(const TrainConfig& config, const kernels::MlpShape& shape,
+                          const std::string& dump_folder) {
   return {.env = config.env,
           .policy = shape,
           .actors = config.actors,
@@ -41,8 +43,8 @@ ActorSetup MakeActorSetup(const TrainConfig& config, const kernels::MlpShape& sh
 
 }  // namespace
 
-Collector::Collector(const TrainConfig& config, const envs::EnvSpec& spec, const kernels::MlpShape& shape,
-                     const std::string& dump_folder)
+Collector::Collector(const TrainConfig& config, const envs::EnvSpec& spec,
+                     const kernels::MlpShape& shape, const std::string& dump_folder)
     : config_(config),
       shape_(shape),
       slab_(MakeSlabShape(config, spec, shape)),
@@ -55,7 +57,8 @@ Collector::Collector(const TrainConfig& config, const envs::EnvSpec& spec, const
 
 void Collector::Start(std::span<const float> weights) {
   actors_->Reset();
-  normalizer_.MergeObservations({slab_.moments, size_t(config_.env.num_envs) * (1 + 2 * shape_.obs)});
+  normalizer_.MergeObservations(
+      {slab_.moments, size_t(config_.env.num_envs) * (1 + 2 * shape_.obs)});
   const bool normalized = config_.normalize.observation || config_.normalize.reward;
   const bool frozen = config_.normalize.update == nn::NormalizeUpdate::kRollout;
   int left = normalized && frozen && config_.init_from.empty() ? config_.normalize.warmup_steps : 0;
@@ -78,7 +81,8 @@ rollout::TrajectoryBatch Collector::Collect(std::span<const float> weights, int6
     ScaleAndValue(weights, 0, horizon);
     MergeStatistics(0, horizon);
   } else {
-    // SB3's VecNormalize: statistics take in each step's observations and rewards before these are normalised
+    // SB3's VecNormalize: statistics take in each step's observations and rewards before these are
+    // normalised
     for (int t = 0; t < horizon; ++t) {
       Publish(weights);
       RunSegment(t, t + 1);
@@ -113,23 +117,27 @@ void Collector::RunSegment(int begin, int end) {
   seconds_.physics += sum.physics / actors;
   seconds_.observation += sum.observation / actors;
   seconds_.inference += sum.inference / actors;
-  seconds_.transport += std::max(0.0, wall - (sum.physics + sum.observation + sum.inference) / actors);
+  seconds_.transport +=
+      std::max(0.0, wall - (sum.physics + sum.observation + sum.inference) / actors);
   CountEpisodes();
 }
 
 void Collector::MergeStatistics(int begin, int end) {
   const double started = core::MonotonicSeconds();
   const size_t b = config_.env.num_envs;
-  if (config_.normalize.observation) normalizer_.MergeObservations({slab_.moments, b * (1 + 2 * shape_.obs)});
+  if (config_.normalize.observation)
+    normalizer_.MergeObservations({slab_.moments, b * (1 + 2 * shape_.obs)});
   if (config_.normalize.reward) {
     const size_t first = begin * b, rows = (end - begin) * b;
-    normalizer_.AccumulateReturns({slab_.raw_reward + first, rows}, {slab_.terminated + first, rows},
+    normalizer_.AccumulateReturns({slab_.raw_reward + first, rows},
+                                  {slab_.terminated + first, rows},
                                   {slab_.truncated + first, rows});
   }
   seconds_.finish += core::MonotonicSeconds() - started;
 }
 
-// Scales the rewards of [begin, end) and values the observations at which episodes were cut, all with snapshot_.
+// Scales the rewards of [begin, end) and values the observations at which episodes were cut, all
+// with snapshot_.
 void Collector::ScaleAndValue(std::span<const float> weights, int begin, int end) {
   const double started = core::MonotonicSeconds();
   const size_t b = config_.env.num_envs, o = shape_.obs;
@@ -165,7 +173,8 @@ void Collector::ValueLastObservations(std::span<const float> weights) {
 // Values the gathered observations, writes them where they belong and empties the list.
 void Collector::Value(std::span<const float> weights, std::vector<float*>& targets) {
   if (targets.empty()) return;
-  runner_.Forward(weights, gathered_.data(), static_cast<int>(targets.size()), head_.data(), values_.data());
+  runner_.Forward(weights, gathered_.data(), static_cast<int>(targets.size()), head_.data(),
+                  values_.data());
   for (size_t i = 0; i < targets.size(); ++i) *targets[i] = values_[i];
   targets.clear();
 }
@@ -177,9 +186,11 @@ void Collector::CountEpisodes() {
     const EpisodeReport* first = slab_.records + env * slab_.shape().record_slots;
     reports.insert(reports.end(), first, first + slab_.record_count[env]);
   }
-  std::stable_sort(reports.begin(), reports.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
+  std::stable_sort(reports.begin(), reports.end(),
+                   [](const auto& a, const auto& b) { return a.step < b.step; });
   for (const EpisodeReport& report : reports) {
-    episodes_.Add({report.episode_return, static_cast<double>(report.length), static_cast<double>(report.success)});
+    episodes_.Add({report.episode_return, static_cast<double>(report.length),
+                   static_cast<double>(report.success)});
     if (report.divergence != 0) CheckDivergence(report);
   }
 }
@@ -189,12 +200,14 @@ void Collector::CheckDivergence(const EpisodeReport& report) {
   const double rate = static_cast<double>(diverged_) / static_cast<double>(episodes_.total());
   // a handful of early episodes is no rate yet
   if (episodes_.total() >= 100 && rate > config_.sim.max_divergence_rate) {
-    throw RunError({.what = fmt::format("{} of {} episodes ended by a diverged simulation (the last: {}, environment {})",
-                                        diverged_, episodes_.total(), envs::kDivergenceNames[report.divergence],
-                                        report.env_idx),
-                    .where = "sim.max_divergence_rate",
-                    .expected = fmt::format("at most {:g}", config_.sim.max_divergence_rate),
-                    .hint = "a smaller timestep, or weaker actions?"});
+    throw RunError(
+        {.what = fmt::format(
+             "{} of {} episodes ended by a diverged simulation (the last: {}, environment {})",
+             diverged_, episodes_.total(), envs::kDivergenceNames[report.divergence],
+             report.env_idx),
+         .where = "sim.max_divergence_rate",
+         .expected = fmt::format("at most {:g}", config_.sim.max_divergence_rate),
+         .hint = "a smaller timestep, or weaker actions?"});
   }
 }
 
@@ -224,7 +237,8 @@ void Collector::Load(const core::ArrayMap& in) {
   size_t offset = 0;
   for (int env = 0; env < s.batch; ++env) {
     const auto size = static_cast<size_t>(sizes[env]);
-    PAWL_CHECK(size <= s.state_bytes && offset + size <= bytes.size(), "state of environment {}", env);
+    PAWL_CHECK(size <= s.state_bytes && offset + size <= bytes.size(), "state of environment {}",
+               env);
     std::copy_n(bytes.begin() + offset, size, slab_.state + env * s.state_bytes);
     slab_.state_size[env] = size;
     offset += size;

@@ -1,6 +1,7 @@
-// The learner's side of a rollout: publishes weights and normaliser snapshot to the actors, has them fill the slab, then
-// does what needs all environments at once, in environment order: rewards scaled, final and last observations valued,
-// statistics merged, finished episodes counted. One object per run, learner's thread.
+// The learner's side of a rollout: publishes weights and normaliser snapshot to the actors, has
+// them fill the slab, then does what needs all environments at once, in environment order: rewards
+// scaled, final and last observations valued, statistics merged, finished episodes counted. One
+// object per run, learner's thread.
 #pragma once
 #include <memory>
 #include <span>
@@ -24,7 +25,8 @@ class Collector {
   Collector(const TrainConfig& config, const envs::EnvSpec& spec, const kernels::MlpShape& shape,
             const std::string& dump_folder);
 
-  // Resets every environment and, where observations or rewards are normalised, runs the counted warm-up.
+  // Resets every environment and, where observations or rewards are normalised, runs the counted
+  // warm-up.
   void Start(std::span<const float> weights);
   // One rollout with these weights; the batch is valid until the next call.
   rollout::TrajectoryBatch Collect(std::span<const float> weights, int64_t version);
@@ -52,7 +54,8 @@ class Collector {
   void CountEpisodes();
   void CheckDivergence(const EpisodeReport& report);
 
-  static constexpr size_t kValueRows = 64;  // rows of one forward pass over final or last observations
+  static constexpr size_t kValueRows =
+      64;  // rows of one forward pass over final or last observations
   TrainConfig config_;
   kernels::MlpShape shape_;
   RolloutSlab slab_;

@@ -28,7 +28,8 @@ EpisodeWindow::Episode EpisodeWindow::Mean() const {
 
 void EpisodeWindow::Save(core::ArrayMap& out) const {
   std::vector<double> rows;
-  for (const Episode& e : episodes_) rows.insert(rows.end(), {e.episode_return, e.length, e.success});
+  for (const Episode& e : episodes_)
+    rows.insert(rows.end(), {e.episode_return, e.length, e.success});
   out.Put<double>("episodes/last", rows, {static_cast<int64_t>(episodes_.size()), 3});
   out.PutScalar<int64_t>("episodes/total", total_);
 }
@@ -36,7 +37,8 @@ void EpisodeWindow::Save(core::ArrayMap& out) const {
 void EpisodeWindow::Load(const core::ArrayMap& in) {
   const auto rows = in.Get<double>("episodes/last");
   episodes_.clear();
-  for (size_t i = 0; i + 2 < rows.size(); i += 3) episodes_.push_back({rows[i], rows[i + 1], rows[i + 2]});
+  for (size_t i = 0; i + 2 < rows.size(); i += 3)
+    episodes_.push_back({rows[i], rows[i + 1], rows[i + 2]});
   total_ = in.GetScalar<int64_t>("episodes/total");
 }
 

@@ -1,4 +1,5 @@
-// The last 100 finished episodes, from which the training metrics are drawn. Part of the checkpoint. Learner's thread.
+// The last 100 finished episodes, from which the training metrics are drawn. Part of the
+// checkpoint. Learner's thread.
 #pragma once
 #include <cstdint>
 #include <deque>

@@ -15,31 +15,38 @@ namespace pawl::train {
 namespace {
 constexpr int kMaxVideoFrames = 450;
 
-nlohmann::json NumberOrNull(double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(); }
+nlohmann::json NumberOrNull(double x) {
+  return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json();
+}
 
 void PrintJson(const Evaluation& e, const std::string& checkpoint, const std::string& env) {
   nlohmann::json ci = nullptr;
   if (e.has_success) ci = {e.success_ci95.low, e.success_ci95.high};
-  const nlohmann::ordered_json json = {{"episodes", e.episodes.size()},
-                                       {"success_rate", NumberOrNull(e.success_rate)},
-                                       {"success_ci95", ci},
-                                       {"return_mean", NumberOrNull(e.return_mean)},
-                                       {"return_ci95", {NumberOrNull(e.return_ci95.low), NumberOrNull(e.return_ci95.high)}},
-                                       {"episode_length_mean", NumberOrNull(e.episode_length_mean)},
-                                       {"success_any_rate", NumberOrNull(e.success_any_rate)},
-                                       {"checkpoint", checkpoint},
-                                       {"env", env}};
+  const nlohmann::ordered_json json = {
+      {"episodes", e.episodes.size()},
+      {"success_rate", NumberOrNull(e.success_rate)},
+      {"success_ci95", ci},
+      {"return_mean", NumberOrNull(e.return_mean)},
+      {"return_ci95", {NumberOrNull(e.return_ci95.low), NumberOrNull(e.return_ci95.high)}},
+      {"episode_length_mean", NumberOrNull(e.episode_length_mean)},
+      {"success_any_rate", NumberOrNull(e.success_any_rate)},
+      {"checkpoint", checkpoint},
+      {"env", env}};
   std::printf("%s\n", json.dump().c_str());
 }
 
-void PrintTable(const Evaluation& e, const std::string& checkpoint, const std::string& env, bool stochastic) {
+void PrintTable(const Evaluation& e, const std::string& checkpoint, const std::string& env,
+                bool stochastic) {
   std::printf("%s, %s\n", env.c_str(), checkpoint.c_str());
-  std::printf("  episodes   %zu (%s)\n", e.episodes.size(), stochastic ? "stochastic" : "deterministic");
+  std::printf("  episodes   %zu (%s)\n", e.episodes.size(),
+              stochastic ? "stochastic" : "deterministic");
   if (e.has_success) {
-    std::printf("  success    %.1f %%   95 %% interval %.1f to %.1f   (at any step: %.1f %%)\n", 100 * e.success_rate,
-                100 * e.success_ci95.low, 100 * e.success_ci95.high, 100 * e.success_any_rate);
+    std::printf("  success    %.1f %%   95 %% interval %.1f to %.1f   (at any step: %.1f %%)\n",
+                100 * e.success_rate, 100 * e.success_ci95.low, 100 * e.success_ci95.high,
+                100 * e.success_any_rate);
   }
-  std::printf("  return     %.2f   95 %% interval %.2f to %.2f\n", e.return_mean, e.return_ci95.low, e.return_ci95.high);
+  std::printf("  return     %.2f   95 %% interval %.2f to %.2f\n", e.return_mean, e.return_ci95.low,
+              e.return_ci95.high);
   std::printf("  length     %.1f steps\n", e.episode_length_mean);
 }
 
@@ -56,7 +63,8 @@ int EvaluateCommand(const EvaluateOptions& options) {
     here.id = options.env_id;
     if (here.id != policy.env.id) here.args = {};
   }
-  const auto differences = nn::SpecDifferences(policy.spec, envs::MakeEnv(here, options.seed, 0)->Spec());
+  const auto differences =
+      nn::SpecDifferences(policy.spec, envs::MakeEnv(here, options.seed, 0)->Spec());
   if (!differences.empty()) {
     std::string list;
     for (const auto& line : differences) list += (list.empty() ? "" : "; ") + line;
@@ -64,10 +72,11 @@ int EvaluateCommand(const EvaluateOptions& options) {
                      .where = found.folder.string(),
                      .expected = "the environment it was trained for"});
   }
-  const auto result = Evaluate(policy, {.episodes = options.episodes,
-                                        .deterministic = !options.stochastic,
-                                        .seed = options.seed,
-                                        .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))});
+  const auto result = Evaluate(
+      policy, {.episodes = options.episodes,
+               .deterministic = !options.stochastic,
+               .seed = options.seed,
+               .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))});
   if (options.json) {
     PrintJson(result, found.folder.string(), policy.spec.id);
   } else {
@@ -84,7 +93,9 @@ void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const st
   const envs::FrameRate rate = envs::ChooseFrameRate(policy.spec.control_period_s);
   envs::Renderer renderer({});
   std::vector<uint8_t> rgb(renderer.size_bytes());
-  envs::VideoWriter video(path, {.width = renderer.options().width, .height = renderer.options().height, .fps = rate.fps});
+  envs::VideoWriter video(
+      path,
+      {.width = renderer.options().width, .height = renderer.options().height, .fps = rate.fps});
   for (int episode = 0; episode < episodes; ++episode) {
     int step = 0;
     Evaluate(policy, {.episodes = 1,
@@ -93,7 +104,8 @@ void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const st
                       .seed = seed,
                       .threads = 1,
                       .on_step = [&](const envs::Env& env) {
-                        if (step++ % rate.stride != 0 || video.num_frames() >= kMaxVideoFrames) return;
+                        if (step++ % rate.stride != 0 || video.num_frames() >= kMaxVideoFrames)
+                          return;
                         const auto* view = dynamic_cast<const envs::MujocoView*>(&env);
                         if (!view) throw RunError({.what = policy.spec.id + " has no picture"});
                         renderer.Render(view->Scene(), rgb);

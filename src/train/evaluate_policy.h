@@ -1,4 +1,5 @@
-// `pawl eval`: loads a policy from a run or checkpoint, plays episodes, prints a table or one JSON object, writes a video.
+// `pawl eval`: loads a policy from a run or checkpoint, plays episodes, prints a table or one JSON
+// object, writes a video.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -20,7 +21,8 @@ struct EvaluateOptions {
 
 int EvaluateCommand(const EvaluateOptions& options);
 
-// Writes an MP4 of `episodes` deterministic episodes. Throws pawl::Error where rendering or encoding is not possible.
+// Writes an MP4 of `episodes` deterministic episodes. Throws pawl::Error where rendering or
+// encoding is not possible.
 void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const std::string& path);
 
 }  // namespace pawl::train

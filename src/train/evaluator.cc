@@ -54,8 +54,9 @@ class Player {
       core::Philox rng(request_.seed, core::Role::kEvalAction, episode, step);
       nn::FillActionNoise(head, rng, noise_);
     }
-    kernels::SampleActions(head, policy_.shape.act, head_.data(), runner_.LogStd(policy_.weights.span()),
-                           request_.deterministic ? nullptr : noise_.data(), 1, action_.data(), &log_prob);
+    kernels::SampleActions(
+        head, policy_.shape.act, head_.data(), runner_.LogStd(policy_.weights.span()),
+        request_.deterministic ? nullptr : noise_.data(), 1, action_.data(), &log_prob);
     map_.ToEnv(action_.data(), env_action_.data());
   }
 

@@ -1,5 +1,6 @@
-// Plays whole episodes with a fixed policy, in parallel, on seeds apart from training's (roles kEvalReset, kEvalAction keyed
-// by the episode's index: the result does not depend on the number of threads). Called by the learner's thread.
+// Plays whole episodes with a fixed policy, in parallel, on seeds apart from training's (roles
+// kEvalReset, kEvalAction keyed by the episode's index: the result does not depend on the number of
+// threads). Called by the learner's thread.
 #pragma once
 #include <functional>
 #include <span>
@@ -21,22 +22,23 @@ struct EpisodeOutcome {
 
 struct EvaluationRequest {
   int episodes = 100;
-  int first_episode = 0;     // index of the first (keys the streams)
+  int first_episode = 0;  // index of the first (keys the streams)
   bool deterministic = true;
   uint64_t seed = 1;
   int threads = 2;
-  // Called after every step of episode 0 with that environment (video); then threads must be 1. May be empty.
+  // Called after every step of episode 0 with that environment (video); then threads must be 1. May
+  // be empty.
   std::function<void(const envs::Env&)> on_step;
 };
 
 struct Evaluation {
   std::vector<EpisodeOutcome> episodes;
   bool has_success = false;
-  double success_rate = 0;        // last step; NaN where the environment has no success
+  double success_rate = 0;  // last step; NaN where the environment has no success
   double success_any_rate = 0;
-  Interval success_ci95;          // Wilson
+  Interval success_ci95;  // Wilson
   double return_mean = 0;
-  Interval return_ci95;           // bootstrap
+  Interval return_ci95;  // bootstrap
   double episode_length_mean = 0;
 };
 

@@ -21,7 +21,8 @@ Interval WilsonInterval(int successes, int trials) {
 double Mean(std::span<const double> values) {
   double sum = 0;
   for (double v : values) sum += v;
-  return values.empty() ? std::numeric_limits<double>::quiet_NaN() : sum / static_cast<double>(values.size());
+  return values.empty() ? std::numeric_limits<double>::quiet_NaN()
+                        : sum / static_cast<double>(values.size());
 }
 
 Interval BootstrapMeanInterval(std::span<const double> values) {
@@ -31,11 +32,13 @@ Interval BootstrapMeanInterval(std::span<const double> values) {
   std::vector<double> means(kResamples);
   for (double& mean : means) {
     double sum = 0;
-    for (size_t i = 0; i < values.size(); ++i) sum += values[rng.Below(static_cast<uint32_t>(values.size()))];
+    for (size_t i = 0; i < values.size(); ++i)
+      sum += values[rng.Below(static_cast<uint32_t>(values.size()))];
     mean = sum / static_cast<double>(values.size());
   }
   std::sort(means.begin(), means.end());
-  return {means[static_cast<size_t>(0.025 * kResamples)], means[static_cast<size_t>(0.975 * kResamples) - 1]};
+  return {means[static_cast<size_t>(0.025 * kResamples)],
+          means[static_cast<size_t>(0.975 * kResamples) - 1]};
 }
 
 }  // namespace pawl::train

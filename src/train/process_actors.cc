@@ -1,8 +1,9 @@
-// Actor processes, supervised by the learner. Each is this same binary (posix_spawn of /proc/self/exe: never fork alone,
-// there are threads), serving its own blocks of the shared slab. Requests and replies are small structs on two pipes; all data
-// is in the slab's memfd, so no lock exists that a dead process could keep. An actor that dies, or answers no request before
-// the deadline, is killed, reaped and replaced from its environments' states at the start of the segment, which is then run
-// again: the streams are keyed, so the result is the same bits.
+// Actor processes, supervised by the learner. Each is this same binary (posix_spawn of
+// /proc/self/exe: never fork alone, there are threads), serving its own blocks of the shared slab.
+// Requests and replies are small structs on two pipes; all data is in the slab's memfd, so no lock
+// exists that a dead process could keep. An actor that dies, or answers no request before the
+// deadline, is killed, reaped and replaced from its environments' states at the start of the
+// segment, which is then run again: the streams are keyed, so the result is the same bits.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -42,7 +43,7 @@ struct Child {
   pid_t pid = -1;
   int command_fd = -1, reply_fd = -1;
   int deaths_in_a_row = 0;
-  bool waiting = false;       // a reply is due
+  bool waiting = false;        // a reply is due
   Clock::time_point deadline;  // of that reply
 };
 
@@ -52,10 +53,12 @@ class ProcessActors : public ActorGroup {
     signal(SIGPIPE, SIG_IGN);  // a dead child shows as EPIPE
     const int blocks = NumBlocks(setup), actors = NumActors(setup);
     for (int i = 0, block = 0; i < actors; ++i) {
-      Child child{.index = i, .first_block = block, .num_blocks = blocks / actors + (i < blocks % actors)};
+      Child child{
+          .index = i, .first_block = block, .num_blocks = blocks / actors + (i < blocks % actors)};
       block += child.num_blocks;
       child.first_env = child.first_block * setup.actors.block;
-      child.num_envs = std::min(child.num_blocks * setup.actors.block, setup.env.num_envs - child.first_env);
+      child.num_envs =
+          std::min(child.num_blocks * setup.actors.block, setup.env.num_envs - child.first_env);
       children_.push_back(child);
     }
     for (Child& child : children_) Spawn(child);
@@ -121,14 +124,16 @@ class ProcessActors : public ActorGroup {
       }
       if (fds.empty()) return;
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-      const int ready = poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(0, left.count())));
+      const int ready =
+          poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(0, left.count())));
       if (ready < 0 && errno == EINTR) continue;
       PAWL_CHECK_GE(ready, 0, "poll: {}", std::strerror(errno));
       for (size_t i = 0; i < fds.size(); ++i) {
         if (fds[i].revents != 0) {
           ReadReply(*who[i], command);
         } else if (Clock::now() >= who[i]->deadline) {
-          Replace(*who[i], command, fmt::format("did not answer within {:g} s", setup_.actors.deadline_s));
+          Replace(*who[i], command,
+                  fmt::format("did not answer within {:g} s", setup_.actors.deadline_s));
         }
       }
     }
@@ -148,7 +153,8 @@ class ProcessActors : public ActorGroup {
     child.deaths_in_a_row = 0;
   }
 
-  // Kills and reaps the child, starts another in its place from the restore point, and gives it the command again.
+  // Kills and reaps the child, starts another in its place from the restore point, and gives it the
+  // command again.
   void Replace(Child& child, const ActorCommand& command, std::string why) {
     const pid_t pid = child.pid;
     const int status = Stop(child);
@@ -156,16 +162,21 @@ class ProcessActors : public ActorGroup {
     PAWL_LOG_WARN("actor {} (process {}) {}: replaced", child.index, pid, why);
     ++replaced_;
     if (++child.deaths_in_a_row >= kMaxDeathsInARow) {
-      throw RunError({.what = fmt::format("actor {} {}, {} times in a row", child.index, why, child.deaths_in_a_row),
+      throw RunError({.what = fmt::format("actor {} {}, {} times in a row", child.index, why,
+                                          child.deaths_in_a_row),
                       .hint = "is memory short? the log names each replacement"});
     }
     Spawn(child);
     RestoreSlab(child);
     bool sent = true;
-    if (has_states_ && command.op != ActorOp::kLoad) sent = WriteAll(child.command_fd, &kLoadCommand, sizeof kLoadCommand);
-    if (command.op != ActorOp::kSetup) sent = sent && WriteAll(child.command_fd, &command, sizeof command);
-    // the replies of set-up and load come first; a child that died again is found while they are read
-    const int replies_before = (command.op == ActorOp::kSetup ? 0 : 1) + (has_states_ && command.op != ActorOp::kLoad ? 1 : 0);
+    if (has_states_ && command.op != ActorOp::kLoad)
+      sent = WriteAll(child.command_fd, &kLoadCommand, sizeof kLoadCommand);
+    if (command.op != ActorOp::kSetup)
+      sent = sent && WriteAll(child.command_fd, &command, sizeof command);
+    // the replies of set-up and load come first; a child that died again is found while they are
+    // read
+    const int replies_before = (command.op == ActorOp::kSetup ? 0 : 1) +
+                               (has_states_ && command.op != ActorOp::kLoad ? 1 : 0);
     for (int i = 0; sent && i < replies_before; ++i) sent = SkipReply(child);
     if (!sent) return Replace(child, command, "died while starting");
     ExpectReply(child);
@@ -199,13 +210,15 @@ class ProcessActors : public ActorGroup {
     child.command_fd = command.write;
     child.reply_fd = reply.read;
     if (error != 0) {
-      throw RunError({.what = fmt::format("cannot start actor process {} ({})", child.index, std::strerror(error)),
+      throw RunError({.what = fmt::format("cannot start actor process {} ({})", child.index,
+                                          std::strerror(error)),
                       .hint = "actors.kind = \"thread\" needs no processes"});
     }
     const auto bytes = PackActorSetup(setup_, slab_.shape(), child.first_block, child.num_blocks);
     const uint64_t size = bytes.size();
     // a child that is already gone shows when its reply is read
-    if (WriteAll(child.command_fd, &size, sizeof size)) WriteAll(child.command_fd, bytes.data(), size);
+    if (WriteAll(child.command_fd, &size, sizeof size))
+      WriteAll(child.command_fd, bytes.data(), size);
     ExpectReply(child);
   }
 
@@ -232,7 +245,8 @@ class ProcessActors : public ActorGroup {
     if (!has_states_) return;
     const SlabShape& s = slab_.shape();
     const size_t first = child.first_env, n = child.num_envs;
-    std::copy_n(&kept_state_[first * s.state_bytes], n * s.state_bytes, slab_.state + first * s.state_bytes);
+    std::copy_n(&kept_state_[first * s.state_bytes], n * s.state_bytes,
+                slab_.state + first * s.state_bytes);
     std::copy_n(&kept_size_[first], n, slab_.state_size + first);
   }
 

@@ -28,7 +28,9 @@ RolloutSlab::RolloutSlab(const SlabShape& shape) : shape_(shape) {
   Map();
 }
 
-RolloutSlab::RolloutSlab(const SlabShape& shape, int memfd) : shape_(shape), memfd_(memfd) { Map(); }
+RolloutSlab::RolloutSlab(const SlabShape& shape, int memfd) : shape_(shape), memfd_(memfd) {
+  Map();
+}
 
 RolloutSlab::~RolloutSlab() {
   if (base_) munmap(base_, size_bytes_);
@@ -65,12 +67,13 @@ void RolloutSlab::Map() {
     return c.used;
   };
   size_bytes_ = carve(nullptr);
-  PAWL_CHECK(ftruncate(memfd_, static_cast<off_t>(size_bytes_)) == 0, "rollout memory of {} bytes: {}",
-             size_bytes_, std::strerror(errno));
+  PAWL_CHECK(ftruncate(memfd_, static_cast<off_t>(size_bytes_)) == 0,
+             "rollout memory of {} bytes: {}", size_bytes_, std::strerror(errno));
   base_ = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, memfd_, 0);
   if (base_ == MAP_FAILED) {
     base_ = nullptr;
-    throw Error(fmt::format("cannot map {} bytes of rollout memory: {}", size_bytes_, std::strerror(errno)));
+    throw Error(fmt::format("cannot map {} bytes of rollout memory: {}", size_bytes_,
+                            std::strerror(errno)));
   }
   carve(static_cast<std::byte*>(base_));
 }

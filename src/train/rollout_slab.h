@@ -1,6 +1,7 @@
-// The memory of one rollout: every array that actors write and the learner reads, in one mapping. Thread actors share it
-// within the process; process actors map the same memfd. Only plain numbers live here, no pointers, no locks: a dead writer
-// cannot leave anything held. Pages that are never touched (final observations of steps that did not end) cost nothing.
+// The memory of one rollout: every array that actors write and the learner reads, in one mapping.
+// Thread actors share it within the process; process actors map the same memfd. Only plain numbers
+// live here, no pointers, no locks: a dead writer cannot leave anything held. Pages that are never
+// touched (final observations of steps that did not end) cost nothing.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -12,11 +13,11 @@
 namespace pawl::train {
 
 struct SlabShape {
-  int time = 0;          // T
-  int batch = 0;         // B
-  int obs = 0;           // O
-  int act = 0;           // numbers per stored action: A, or 1 (categorical)
-  size_t weights = 0;    // floats of the flat weights
+  int time = 0;             // T
+  int batch = 0;            // B
+  int obs = 0;              // O
+  int act = 0;              // numbers per stored action: A, or 1 (categorical)
+  size_t weights = 0;       // floats of the flat weights
   size_t state_bytes = 0;   // room per environment for its saved state
   size_t record_slots = 0;  // finished episodes one environment can report per rollout
   bool operator==(const SlabShape&) const = default;
@@ -28,8 +29,8 @@ struct EpisodeReport {
   double episode_return = 0;  // unscaled
   int32_t env_idx = 0;
   int32_t length = 0;
-  uint8_t success = 0;        // at the last step
-  uint8_t divergence = 0;     // envs::Divergence
+  uint8_t success = 0;     // at the last step
+  uint8_t divergence = 0;  // envs::Divergence
   uint8_t padding[6] = {};
 };
 
@@ -54,31 +55,33 @@ class RolloutSlab {
   int memfd() const { return memfd_; }
 
   // written by the learner before a rollout
-  float* weights = nullptr;           // [W]
-  double* norm_mean = nullptr;        // [O] snapshot of the observation statistics
-  double* norm_variance = nullptr;    // [O]
+  float* weights = nullptr;         // [W]
+  double* norm_mean = nullptr;      // [O] snapshot of the observation statistics
+  double* norm_variance = nullptr;  // [O]
   // written by the actors
-  double* raw_observation = nullptr;  // [B, O] what the policy sees next (raw)
-  float* observation = nullptr;       // [T, B, O] normalised
-  float* action = nullptr;            // [T, B, A]
-  float* log_prob = nullptr;          // [T, B]
-  float* value = nullptr;             // [T, B]
-  double* raw_reward = nullptr;       // [T, B]
-  uint8_t* terminated = nullptr;      // [T, B]
-  uint8_t* truncated = nullptr;       // [T, B]
+  double* raw_observation = nullptr;        // [B, O] what the policy sees next (raw)
+  float* observation = nullptr;             // [T, B, O] normalised
+  float* action = nullptr;                  // [T, B, A]
+  float* log_prob = nullptr;                // [T, B]
+  float* value = nullptr;                   // [T, B]
+  double* raw_reward = nullptr;             // [T, B]
+  uint8_t* terminated = nullptr;            // [T, B]
+  uint8_t* truncated = nullptr;             // [T, B]
   double* raw_final_observation = nullptr;  // [T, B, O] valid where the episode ended
-  double* moments = nullptr;          // [B, 1 + 2 O] per environment: count, mean, M2 of this segment's new observations
-  EpisodeReport* records = nullptr;   // [B, record_slots]
-  int32_t* record_count = nullptr;    // [B]
-  PhaseSeconds* phases = nullptr;     // [B] (each block adds to its first environment's slot)
-  std::byte* state = nullptr;         // [B, state_bytes] saved environment after the last collect that asked for it
-  uint64_t* state_size = nullptr;     // [B]
+  double* moments =
+      nullptr;  // [B, 1 + 2 O] per environment: count, mean, M2 of this segment's new observations
+  EpisodeReport* records = nullptr;  // [B, record_slots]
+  int32_t* record_count = nullptr;   // [B]
+  PhaseSeconds* phases = nullptr;    // [B] (each block adds to its first environment's slot)
+  std::byte* state =
+      nullptr;  // [B, state_bytes] saved environment after the last collect that asked for it
+  uint64_t* state_size = nullptr;  // [B]
   // written by the learner after a rollout
-  float* reward = nullptr;            // [T, B] scaled
-  float* final_observation = nullptr; // [T, B, O] normalised where truncated
-  float* final_value = nullptr;       // [T, B]
-  float* last_observation = nullptr;  // [B, O]
-  float* last_value = nullptr;        // [B]
+  float* reward = nullptr;             // [T, B] scaled
+  float* final_observation = nullptr;  // [T, B, O] normalised where truncated
+  float* final_value = nullptr;        // [T, B]
+  float* last_observation = nullptr;   // [B, O]
+  float* last_value = nullptr;         // [B]
 
   rollout::TrajectoryBatch View(int64_t version) const;
 

@@ -29,7 +29,8 @@ struct RolloutWorker::Block {
   core::ByteWriter saved;
 };
 
-RolloutWorker::RolloutWorker(const ActorSetup& setup, RolloutSlab& slab, int first_block, int num_blocks)
+RolloutWorker::RolloutWorker(const ActorSetup& setup, RolloutSlab& slab, int first_block,
+                             int num_blocks)
     : setup_(setup), slab_(slab), first_env_(first_block * setup.actors.block) {
   num_envs_ = std::min(num_blocks * setup.actors.block, setup.env.num_envs - first_env_);
   for (int done = 0; done < num_envs_; done += setup.actors.block) {
@@ -61,7 +62,8 @@ void RolloutWorker::CountObservations(Block& block) {
   const size_t o = slab_.shape().obs;
   for (int i = 0; i < block.envs.count(); ++i) {
     const size_t env = block.envs.first_env() + i;
-    nn::AddToMoments({slab_.raw_observation + env * o, o}, {slab_.moments + env * (1 + 2 * o), 1 + 2 * o});
+    nn::AddToMoments({slab_.raw_observation + env * o, o},
+                     {slab_.moments + env * (1 + 2 * o), 1 + 2 * o});
   }
 }
 
@@ -90,7 +92,8 @@ void RolloutWorker::StepBlock(Block& block, const CollectRequest& request, int t
   const double normalized = core::MonotonicSeconds();
   Act(block, request.first_step + t, row);
   const double acted = core::MonotonicSeconds();
-  block.envs.Step(block.env_actions, {raw, n * o}, {slab_.raw_final_observation + row * o, n * o}, block.results);
+  block.envs.Step(block.env_actions, {raw, n * o}, {slab_.raw_final_observation + row * o, n * o},
+                  block.results);
   const double stepped = core::MonotonicSeconds();
   for (size_t i = 0; i < n; ++i) {
     slab_.raw_reward[row + i] = block.results[i].reward;
@@ -110,15 +113,16 @@ void RolloutWorker::Act(Block& block, int64_t step, size_t row) {
   const SlabShape& s = slab_.shape();
   const size_t a = setup_.policy.act, n = block.envs.count(), env_a = block.envs.Spec().action.size;
   const std::span<const float> weights(slab_.weights, s.weights);
-  block.runner.Forward(weights, slab_.observation + row * s.obs, static_cast<int>(n), block.head.data(),
-                        slab_.value + row);
+  block.runner.Forward(weights, slab_.observation + row * s.obs, static_cast<int>(n),
+                       block.head.data(), slab_.value + row);
   for (size_t i = 0; i < n; ++i) {
     core::Philox rng(setup_.seed, core::Role::kAction, block.envs.first_env() + i, step);
     nn::FillActionNoise(setup_.policy.head, rng, {block.noise.data() + i * a, a});
   }
   float* action = slab_.action + row * s.act;
-  kernels::SampleActions(setup_.policy.head, static_cast<int>(a), block.head.data(), block.runner.LogStd(weights),
-                         block.noise.data(), static_cast<int>(n), action, slab_.log_prob + row);
+  kernels::SampleActions(setup_.policy.head, static_cast<int>(a), block.head.data(),
+                         block.runner.LogStd(weights), block.noise.data(), static_cast<int>(n),
+                         action, slab_.log_prob + row);
   for (size_t i = 0; i < n; ++i) block.map.ToEnv(action + i * s.act, &block.env_actions[i * env_a]);
 }
 
@@ -143,7 +147,8 @@ void RolloutWorker::SaveBlock(int index) {
     block.saved.Clear();
     block.envs.SaveState(i, block.saved);
     const auto& bytes = block.saved.bytes();
-    PAWL_CHECK_LE(bytes.size(), slab_.shape().state_bytes, "environment {}: its saved state grew", env);
+    PAWL_CHECK_LE(bytes.size(), slab_.shape().state_bytes, "environment {}: its saved state grew",
+                  env);
     std::memcpy(slab_.state + env * slab_.shape().state_bytes, bytes.data(), bytes.size());
     slab_.state_size[env] = bytes.size();
   }

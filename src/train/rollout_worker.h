@@ -1,7 +1,7 @@
-// Runs blocks of environments through a segment of a rollout: normalise, policy forward, sample, step, write into the slab.
-// One object per actor thread or process; each block is stepped by one thread at a time. Inference runs on a whole block
-// (a fixed number of environments), and every stream is keyed by environment index, so the numbers do not depend on how many
-// actors there are.
+// Runs blocks of environments through a segment of a rollout: normalise, policy forward, sample,
+// step, write into the slab. One object per actor thread or process; each block is stepped by one
+// thread at a time. Inference runs on a whole block (a fixed number of environments), and every
+// stream is keyed by environment index, so the numbers do not depend on how many actors there are.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -28,7 +28,7 @@ struct ActorSetup {
 // One request: steps [begin, end) of the rollout.
 struct CollectRequest {
   int32_t begin = 0, end = 0;
-  int64_t first_step = 0;     // steps every environment took before slab row 0 (keys the action noise)
+  int64_t first_step = 0;  // steps every environment took before slab row 0 (keys the action noise)
 };
 
 class RolloutWorker {
@@ -42,7 +42,8 @@ class RolloutWorker {
 
   // Starts episode 0 of every environment; writes raw_observation and its moments.
   void ResetBlock(int block);
-  // Steps [begin, end). first: the segment's first part (its episode records and statistics start empty).
+  // Steps [begin, end). first: the segment's first part (its episode records and statistics start
+  // empty).
   void CollectBlock(int block, const CollectRequest& request, bool first);
   // Copies every environment's state into / out of the slab.
   void SaveBlock(int block);

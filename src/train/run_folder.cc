@@ -27,7 +27,8 @@ RunFolder CreateRunFolder(const fs::path& path, const TrainConfig& config) {
   RunFolder folder{path};
   fs::create_directories(folder.checkpoints(), error);
   if (error) {
-    throw UserError({.what = fmt::format("cannot make the run folder '{}' ({})", path.string(), error.message()),
+    throw UserError({.what = fmt::format("cannot make the run folder '{}' ({})", path.string(),
+                                         error.message()),
                      .expected = "a writable place",
                      .hint = "--run NAME takes another"});
   }
@@ -38,7 +39,8 @@ RunFolder CreateRunFolder(const fs::path& path, const TrainConfig& config) {
 RunFolder OpenRunFolder(const fs::path& path, const TrainConfig& config) {
   RunFolder folder{path};
   if (!fs::exists(folder.config())) {
-    throw UserError({.what = fmt::format("cannot resume: '{}' is not a run folder (no config.toml)", path.string()),
+    throw UserError({.what = fmt::format("cannot resume: '{}' is not a run folder (no config.toml)",
+                                         path.string()),
                      .expected = "the folder of an earlier run",
                      .hint = "leave out --resume to start a new run"});
   }
@@ -46,13 +48,15 @@ RunFolder OpenRunFolder(const fs::path& path, const TrainConfig& config) {
   core::LoadConfig(core::Table::ParseFile(folder.config().string()), before);
   TrainConfig same_length = config;
   if (config.total_steps > before.total_steps) same_length.total_steps = before.total_steps;
-  const auto differences = core::ConfigDifferences(core::DescribeConfig(before), core::DescribeConfig(same_length));
+  const auto differences =
+      core::ConfigDifferences(core::DescribeConfig(before), core::DescribeConfig(same_length));
   if (!differences.empty()) {
     std::string list;
     for (const auto& line : differences) list += (list.empty() ? "" : "; ") + line;
-    throw UserError({.what = fmt::format("cannot resume '{}': the config differs ({})", path.string(), list),
-                     .expected = "the config of the run (only total_steps may grow)",
-                     .hint = "--run NAME starts a new run"});
+    throw UserError(
+        {.what = fmt::format("cannot resume '{}': the config differs ({})", path.string(), list),
+         .expected = "the config of the run (only total_steps may grow)",
+         .hint = "--run NAME starts a new run"});
   }
   if (config.total_steps > before.total_steps) {
     WriteConfig(folder, config);
@@ -62,7 +66,8 @@ RunFolder OpenRunFolder(const fs::path& path, const TrainConfig& config) {
   return folder;
 }
 
-std::optional<FoundCheckpoint> NewestCheckpoint(const fs::path& checkpoints, std::vector<std::string>& skipped) {
+std::optional<FoundCheckpoint> NewestCheckpoint(const fs::path& checkpoints,
+                                                std::vector<std::string>& skipped) {
   for (const auto& ref : nn::ListCheckpoints(checkpoints)) {
     try {
       return FoundCheckpoint{ref.folder, ref.step, nn::ReadCheckpoint(ref.folder)};
@@ -75,20 +80,24 @@ std::optional<FoundCheckpoint> NewestCheckpoint(const fs::path& checkpoints, std
 
 FoundCheckpoint FindCheckpoint(const fs::path& path, bool best, std::vector<std::string>& skipped) {
   auto missing = [&](const std::string& what) {
-    return UserError({.what = what, .expected = "a run folder or a checkpoint", .hint = "see pawl runs list"});
+    return UserError(
+        {.what = what, .expected = "a run folder or a checkpoint", .hint = "see pawl runs list"});
   };
   if (!fs::exists(path)) throw missing(fmt::format("'{}' does not exist", path.string()));
   if (fs::exists(path / "index.json") || fs::exists(path / "COMMIT")) {
     auto files = nn::ReadCheckpoint(path);
-    const std::string name = path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
-    const int64_t step = name.starts_with("step_") ? std::strtoll(name.c_str() + 5, nullptr, 10) : 0;
+    const std::string name =
+        path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
+    const int64_t step =
+        name.starts_with("step_") ? std::strtoll(name.c_str() + 5, nullptr, 10) : 0;
     return {path, step, std::move(files)};
   }
   const fs::path root = fs::exists(path / "checkpoints") ? path / "checkpoints" : path;
   if (best) {
     const auto text = core::ReadTextFile(path / "best.json");
     const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object() || !json.contains("step")) throw missing(fmt::format("'{}' has no best checkpoint", path.string()));
+    if (!json.is_object() || !json.contains("step"))
+      throw missing(fmt::format("'{}' has no best checkpoint", path.string()));
     const int64_t step = json["step"].get<int64_t>();
     const auto folder = nn::CheckpointFolder(root, step);
     return {folder, step, nn::ReadCheckpoint(folder)};

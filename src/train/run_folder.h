@@ -1,5 +1,6 @@
-// The folder of one run: config.toml (resolved), metrics.jsonl, events.out.tfevents.*, log.txt, checkpoints/, best.json,
-// summary.json (written last: the run is finished), video.mp4, report.html. Decides what --resume means.
+// The folder of one run: config.toml (resolved), metrics.jsonl, events.out.tfevents.*, log.txt,
+// checkpoints/, best.json, summary.json (written last: the run is finished), video.mp4,
+// report.html. Decides what --resume means.
 #pragma once
 #include <filesystem>
 #include <optional>
@@ -25,22 +26,26 @@ struct RunFolder {
 // runs/<stem of the config file>.
 std::filesystem::path DefaultRunFolder(const std::string& config_path);
 
-// Makes the folder of a new run and writes config.toml. Throws UserError when it exists and is not empty.
+// Makes the folder of a new run and writes config.toml. Throws UserError when it exists and is not
+// empty.
 RunFolder CreateRunFolder(const std::filesystem::path& path, const TrainConfig& config);
 
-// Opens an existing run to go on with. Throws UserError when the folder is missing or its config differs in anything but a
-// larger total_steps (each difference named).
+// Opens an existing run to go on with. Throws UserError when the folder is missing or its config
+// differs in anything but a larger total_steps (each difference named).
 RunFolder OpenRunFolder(const std::filesystem::path& path, const TrainConfig& config);
 
-// The checkpoint folder meant by a path: a checkpoint itself, or of a run the newest readable one (or the best). Throws
-// UserError when there is none; `skipped` receives a line for each damaged one passed over.
+// The checkpoint folder meant by a path: a checkpoint itself, or of a run the newest readable one
+// (or the best). Throws UserError when there is none; `skipped` receives a line for each damaged
+// one passed over.
 struct FoundCheckpoint {
   std::filesystem::path folder;
   int64_t step = 0;
   nn::CheckpointFiles files;
 };
-FoundCheckpoint FindCheckpoint(const std::filesystem::path& path, bool best, std::vector<std::string>& skipped);
+FoundCheckpoint FindCheckpoint(const std::filesystem::path& path, bool best,
+                               std::vector<std::string>& skipped);
 // The newest checkpoint of a run that reads whole, or nothing.
-std::optional<FoundCheckpoint> NewestCheckpoint(const std::filesystem::path& checkpoints, std::vector<std::string>& skipped);
+std::optional<FoundCheckpoint> NewestCheckpoint(const std::filesystem::path& checkpoints,
+                                                std::vector<std::string>& skipped);
 
 }  // namespace pawl::train

@@ -1,5 +1,6 @@
-// Everything a training run shows and writes beside its checkpoints: progress line, log, metrics.jsonl, TensorBoard events,
-// and at the end the summary, summary.json and report.html. Learner's thread.
+// Everything a training run shows and writes beside its checkpoints: progress line, log,
+// metrics.jsonl, TensorBoard events, and at the end the summary, summary.json and report.html.
+// Learner's thread.
 #pragma once
 #include <memory>
 #include <optional>

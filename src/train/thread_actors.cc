@@ -49,7 +49,8 @@ class ThreadActors : public ActorGroup {
     pool_.Run(worker_.num_blocks(), [&](int block) { f(block); });
   }
 
-  // The block that lags most and that nobody is stepping; among equals the thread's own (its caches are warm). -1: none.
+  // The block that lags most and that nobody is stepping; among equals the thread's own (its caches
+  // are warm). -1: none.
   int ClaimBlock(int thread, int end) {
     std::lock_guard lock(mutex_);
     int best = -1;
@@ -95,8 +96,9 @@ int NumBlocks(const ActorSetup& setup) {
 }
 
 int NumActors(const ActorSetup& setup) {
-  const int wanted = setup.actors.count > 0 ? setup.actors.count
-                                            : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int wanted = setup.actors.count > 0
+                         ? setup.actors.count
+                         : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   return std::min(wanted, NumBlocks(setup));
 }
 

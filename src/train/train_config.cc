@@ -13,11 +13,14 @@ TrainConfig LoadTrainConfig(const std::string& path, const std::vector<std::stri
 
 void CheckTrainConfig(const TrainConfig& config) {
   if (config.device != "cpu" && config.device != "cuda") {
-    throw UserError({.what = fmt::format("device is '{}'", config.device), .where = "device", .expected = "cpu or cuda"});
+    throw UserError({.what = fmt::format("device is '{}'", config.device),
+                     .where = "device",
+                     .expected = "cpu or cuda"});
   }
   const int64_t rows = int64_t{config.ppo.horizon} * config.env.num_envs;
   if (config.ppo.minibatch > rows) {
-    throw UserError({.what = fmt::format("ppo.minibatch {} is larger than a rollout of {} rows", config.ppo.minibatch, rows),
+    throw UserError({.what = fmt::format("ppo.minibatch {} is larger than a rollout of {} rows",
+                                         config.ppo.minibatch, rows),
                      .where = "ppo.minibatch",
                      .expected = "at most ppo.horizon x env.num_envs"});
   }

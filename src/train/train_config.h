@@ -1,5 +1,6 @@
-// The config of a training run: one struct per section, each beside the code it drives; this file adds the sections of the
-// loop itself. Read once at start, checked whole before any work, saved resolved in the run folder.
+// The config of a training run: one struct per section, each beside the code it drives; this file
+// adds the sections of the loop itself. Read once at start, checked whole before any work, saved
+// resolved in the run folder.
 #pragma once
 #include <string>
 
@@ -20,11 +21,17 @@ struct ActorConfig {
   double deadline_s = 60;
   template <class V>
   void Visit(V& v) {
-    v.Field("kind", kind, {.help = "actors are threads of this process, or processes it supervises; same results"});
-    v.Field("count", count, {.help = "threads or processes; 0 = one per core; same results for any number", .max = 1024});
+    v.Field(
+        "kind", kind,
+        {.help = "actors are threads of this process, or processes it supervises; same results"});
+    v.Field("count", count,
+            {.help = "threads or processes; 0 = one per core; same results for any number",
+             .max = 1024});
     v.Field("block", block, {.help = "environments per inference batch", .min = 1, .max = 1024});
     v.Field("deadline_s", deadline_s,
-            {.help = "an actor process that answers no request within this time is replaced", .min = 0.01, .unit = "s"});
+            {.help = "an actor process that answers no request within this time is replaced",
+             .min = 0.01,
+             .unit = "s"});
   }
 };
 
@@ -33,7 +40,9 @@ struct SimConfig {
   template <class V>
   void Visit(V& v) {
     v.Field("max_divergence_rate", max_divergence_rate,
-            {.help = "share of episodes that may end by a diverged simulation before the run stops", .min = 0, .max = 1});
+            {.help = "share of episodes that may end by a diverged simulation before the run stops",
+             .min = 0,
+             .max = 1});
   }
 };
 
@@ -42,7 +51,8 @@ struct CheckpointConfig {
   int keep = 3;
   template <class V>
   void Visit(V& v) {
-    v.Field("every_updates", every_updates, {.help = "updates between checkpoints; 0 = about 2 s of work", .min = 0});
+    v.Field("every_updates", every_updates,
+            {.help = "updates between checkpoints; 0 = about 2 s of work", .min = 0});
     v.Field("keep", keep, {.help = "newest checkpoints kept, beside the best", .min = 1});
   }
 };
@@ -57,14 +67,22 @@ struct EvalConfig {
   bool video = true;
   template <class V>
   void Visit(V& v) {
-    v.Field("every_updates", every_updates, {.help = "updates between evaluations; 0 = only at the end", .min = 0});
-    v.Field("episodes", episodes, {.help = "episodes of each evaluation during training", .min = 1});
-    v.Field("final_episodes", final_episodes, {.help = "episodes of the evaluation at the end; 0 = none", .min = 0});
-    v.Field("deterministic", deterministic, {.help = "evaluate the policy's mode instead of sampling"});
+    v.Field("every_updates", every_updates,
+            {.help = "updates between evaluations; 0 = only at the end", .min = 0});
+    v.Field("episodes", episodes,
+            {.help = "episodes of each evaluation during training", .min = 1});
+    v.Field("final_episodes", final_episodes,
+            {.help = "episodes of the evaluation at the end; 0 = none", .min = 0});
+    v.Field("deterministic", deterministic,
+            {.help = "evaluate the policy's mode instead of sampling"});
     v.Field("stop_at_success", stop_at_success,
-            {.help = "end the run when an evaluation reaches this success rate; 0 = never", .min = 0, .max = 1});
-    v.Field("stop_at_return", stop_at_return, {.help = "end the run when an evaluation reaches this return; 0 = never"});
-    v.Field("video", video, {.help = "record a video of the final policy where the environment can be rendered"});
+            {.help = "end the run when an evaluation reaches this success rate; 0 = never",
+             .min = 0,
+             .max = 1});
+    v.Field("stop_at_return", stop_at_return,
+            {.help = "end the run when an evaluation reaches this return; 0 = never"});
+    v.Field("video", video,
+            {.help = "record a video of the final policy where the environment can be rendered"});
   }
 };
 
@@ -84,9 +102,11 @@ struct TrainConfig {
   template <class V>
   void Visit(V& v) {
     v.Field("seed", seed, {.help = "seed of every random stream of the run"});
-    v.Field("total_steps", total_steps, {.help = "environment steps to train for", .min = 1, .unit = "env steps"});
+    v.Field("total_steps", total_steps,
+            {.help = "environment steps to train for", .min = 1, .unit = "env steps"});
     v.Field("device", device, {.help = "where the learner runs: cpu or cuda"});
-    v.Field("init_from", init_from, {.help = "checkpoint whose weights and normaliser the run starts from; empty = fresh"});
+    v.Field("init_from", init_from,
+            {.help = "checkpoint whose weights and normaliser the run starts from; empty = fresh"});
     v.Section("env", env, "the environment");
     v.Section("policy", policy, "the actor-critic network");
     v.Section("ppo", ppo, "proximal policy optimisation");
@@ -98,7 +118,8 @@ struct TrainConfig {
   }
 };
 
-// Reads FILE, applies the --set assignments, checks every key and range and what the sections demand of each other.
+// Reads FILE, applies the --set assignments, checks every key and range and what the sections
+// demand of each other.
 TrainConfig LoadTrainConfig(const std::string& path, const std::vector<std::string>& assignments);
 // The same checks on a config already in memory.
 void CheckTrainConfig(const TrainConfig& config);

@@ -25,13 +25,15 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 // checkpoint.every_updates = 0 aims at this much work between two checkpoints
 constexpr double kCheckpointWorkSeconds = 1.5;
 
-// Counters of the loop itself; with the collector's and the learner's states they are the whole training state.
+// Counters of the loop itself; with the collector's and the learner's states they are the whole
+// training state.
 struct LoopState {
   int64_t updates = 0;
-  double time_s = 0;  // wall clock over all resumes
-  double best = -std::numeric_limits<double>::infinity();  // success rate, or return where there is no success
+  double time_s = 0;                                       // wall clock over all resumes
+  double best = -std::numeric_limits<double>::infinity();  // success rate, or return where there is
+                                                           // no success
   int64_t best_step = -1;
-  CollectSeconds collect;     // of earlier processes of this run
+  CollectSeconds collect;  // of earlier processes of this run
   double learning_s = 0, other_s = 0;
 };
 
@@ -72,8 +74,8 @@ class TrainRun {
   std::unique_ptr<RunOutput> output_;
   std::unique_ptr<CheckpointWriter> writer_;
   double started_ = core::MonotonicSeconds();
-  int64_t first_update_ = 0;       // of this process
-  int64_t last_checkpoint_ = -1;   // update number
+  int64_t first_update_ = 0;      // of this process
+  int64_t last_checkpoint_ = -1;  // update number
   bool stop_early_ = false;
 };
 
@@ -111,10 +113,11 @@ void TrainRun::InitFrom(const std::string& path) {
   const nn::Policy policy = nn::PolicyFromFiles(found.files, found.folder.string());
   const auto differences = nn::SpecDifferences(policy.spec, probe_->Spec());
   if (!differences.empty() || nn::FlatWeightsSize(policy.shape) != nn::FlatWeightsSize(shape_)) {
-    throw UserError({.what = fmt::format("init_from '{}' does not fit this run ({})", path,
-                                         differences.empty() ? "another network" : differences.front()),
-                     .where = "init_from",
-                     .expected = "a policy of the same environment and network"});
+    throw UserError(
+        {.what = fmt::format("init_from '{}' does not fit this run ({})", path,
+                             differences.empty() ? "another network" : differences.front()),
+         .where = "init_from",
+         .expected = "a policy of the same environment and network"});
   }
   learner_.SetWeights(policy.weights.span());
   collector_.normalizer().StartFrom(policy.normalizer);
@@ -142,7 +145,8 @@ bool TrainRun::LoadNewest() {
   state_.other_s = seconds[6];
   last_checkpoint_ = state_.updates;
   output_->CutBack(state_.updates, collector_.env_steps());
-  PAWL_LOG_INFO("resumed from {} ({} updates, {} steps)", source, state_.updates, collector_.env_steps());
+  PAWL_LOG_INFO("resumed from {} ({} updates, {} steps)", source, state_.updates,
+                collector_.env_steps());
   return true;
 }
 
@@ -163,7 +167,8 @@ void TrainRun::Update() {
   state_.other_s += core::MonotonicSeconds() - end;
 }
 
-track::Metrics TrainRun::UpdateMetrics(const algos::UpdateMetrics& learned, double steps_per_s) const {
+track::Metrics TrainRun::UpdateMetrics(const algos::UpdateMetrics& learned,
+                                       double steps_per_s) const {
   const auto window = collector_.episodes().Mean();
   const CollectSeconds& now = collector_.seconds();
   const CollectSeconds& before = state_.collect;
@@ -179,8 +184,10 @@ track::Metrics TrainRun::UpdateMetrics(const algos::UpdateMetrics& learned, doub
       {"diverged_episodes", static_cast<double>(collector_.diverged_episodes())},
   };
   metrics.insert(metrics.end(), learned.begin(), learned.end());
-  const double physics = before.physics + now.physics, observation = before.observation + now.observation;
-  const double inference = before.inference + now.inference, transport = before.transport + now.transport;
+  const double physics = before.physics + now.physics,
+               observation = before.observation + now.observation;
+  const double inference = before.inference + now.inference,
+               transport = before.transport + now.transport;
   const double other = before.finish + now.finish + state_.other_s;
   metrics.insert(metrics.end(), {{"physics_s", physics},
                                  {"observation_s", observation},
@@ -191,12 +198,13 @@ track::Metrics TrainRun::UpdateMetrics(const algos::UpdateMetrics& learned, doub
   return metrics;
 }
 
-// Adds the evaluation's metrics where one is due (null otherwise). True: the best policy so far, to be saved now.
+// Adds the evaluation's metrics where one is due (null otherwise). True: the best policy so far, to
+// be saved now.
 bool TrainRun::EvaluateDue(track::Metrics& metrics) {
   const EvalConfig& eval = config_.eval;
   if (eval.every_updates == 0 || state_.updates % eval.every_updates != 0) {
-    for (const char* name : {"eval_return", "eval_return_low", "eval_return_high", "eval_success_rate",
-                             "eval_success_low", "eval_success_high"}) {
+    for (const char* name : {"eval_return", "eval_return_low", "eval_return_high",
+                             "eval_success_rate", "eval_success_low", "eval_success_high"}) {
       metrics.emplace_back(name, kNaN);
     }
     return false;
@@ -209,7 +217,8 @@ bool TrainRun::EvaluateDue(track::Metrics& metrics) {
                                  {"eval_success_rate", success ? result.success_rate : kNaN},
                                  {"eval_success_low", success ? result.success_ci95.low : kNaN},
                                  {"eval_success_high", success ? result.success_ci95.high : kNaN}});
-  if (eval.stop_at_success > 0 && success && result.success_rate >= eval.stop_at_success) stop_early_ = true;
+  if (eval.stop_at_success > 0 && success && result.success_rate >= eval.stop_at_success)
+    stop_early_ = true;
   if (eval.stop_at_return != 0 && result.return_mean >= eval.stop_at_return) stop_early_ = true;
   const double score = success ? result.success_rate : result.return_mean;
   if (!(score > state_.best)) return false;
@@ -222,7 +231,8 @@ bool TrainRun::CheckpointDue() const {
   if (Done()) return false;  // Finish saves
   int64_t every = config_.checkpoint.every_updates;
   if (every == 0) {
-    const double per_update = (core::MonotonicSeconds() - started_) / static_cast<double>(state_.updates - first_update_);
+    const double per_update =
+        (core::MonotonicSeconds() - started_) / static_cast<double>(state_.updates - first_update_);
     every = std::max<int64_t>(1, static_cast<int64_t>(kCheckpointWorkSeconds / per_update));
   }
   return state_.updates - std::max(last_checkpoint_, first_update_) >= every;
@@ -239,10 +249,11 @@ nn::Policy TrainRun::CurrentPolicy() const {
 }
 
 Evaluation TrainRun::EvaluateNow(int episodes) const {
-  return Evaluate(CurrentPolicy(), {.episodes = episodes,
-                                    .deterministic = config_.eval.deterministic,
-                                    .seed = config_.seed,
-                                    .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))});
+  return Evaluate(CurrentPolicy(),
+                  {.episodes = episodes,
+                   .deterministic = config_.eval.deterministic,
+                   .seed = config_.seed,
+                   .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))});
 }
 
 void TrainRun::SaveCheckpoint() {
@@ -260,9 +271,12 @@ void TrainRun::SaveCheckpoint() {
   clocks.PutScalar<double>("time_s", Elapsed());
   const CollectSeconds& now = collector_.seconds();
   const CollectSeconds& before = state_.collect;
-  const std::vector<double> phases = {before.physics + now.physics,     before.observation + now.observation,
-                                      before.inference + now.inference, before.transport + now.transport,
-                                      before.finish + now.finish,       state_.learning_s,
+  const std::vector<double> phases = {before.physics + now.physics,
+                                      before.observation + now.observation,
+                                      before.inference + now.inference,
+                                      before.transport + now.transport,
+                                      before.finish + now.finish,
+                                      state_.learning_s,
                                       state_.other_s};
   clocks.Put<double>("phases", phases, {static_cast<int64_t>(phases.size())});
   files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
@@ -280,8 +294,10 @@ void TrainRun::SaveCheckpoint() {
 void TrainRun::Finish() {
   if (last_checkpoint_ != state_.updates) SaveCheckpoint();
   writer_->Wait();
-  RunSummary summary{.env_steps = collector_.env_steps(), .updates = state_.updates, .stopped_early = stop_early_};
-  if (config_.eval.final_episodes > 0) summary.evaluation = EvaluateNow(config_.eval.final_episodes);
+  RunSummary summary{
+      .env_steps = collector_.env_steps(), .updates = state_.updates, .stopped_early = stop_early_};
+  if (config_.eval.final_episodes > 0)
+    summary.evaluation = EvaluateNow(config_.eval.final_episodes);
   if (config_.eval.video) {
     try {
       RecordVideo(CurrentPolicy(), config_.seed, /*episodes=*/3, folder_.video().string());
@@ -300,15 +316,16 @@ void DryRun(const TrainConfig& config, const std::string& run_folder) {
   const auto shape = nn::MakeShape(config.policy, spec);
   const algos::PpoLearner learner(config.ppo, config.policy, shape, config.seed, config.device);
   const int64_t per_update = int64_t{config.ppo.horizon} * config.env.num_envs;
-  std::printf("config is valid; nothing was started\n"
-              "  environment  %s (version %s), %d in parallel, observation %d, action %d\n"
-              "  updates      %lld of %lld steps (%d environments x %d steps)\n"
-              "  update path  %s\n"
-              "  run folder   %s\n",
-              spec.id.c_str(), spec.version.c_str(), config.env.num_envs, spec.ObservationSize(), spec.action.size,
-              static_cast<long long>((config.total_steps + per_update - 1) / per_update),
-              static_cast<long long>(per_update), config.env.num_envs, config.ppo.horizon,
-              learner.PathDescription().c_str(), run_folder.c_str());
+  std::printf(
+      "config is valid; nothing was started\n"
+      "  environment  %s (version %s), %d in parallel, observation %d, action %d\n"
+      "  updates      %lld of %lld steps (%d environments x %d steps)\n"
+      "  update path  %s\n"
+      "  run folder   %s\n",
+      spec.id.c_str(), spec.version.c_str(), config.env.num_envs, spec.ObservationSize(),
+      spec.action.size, static_cast<long long>((config.total_steps + per_update - 1) / per_update),
+      static_cast<long long>(per_update), config.env.num_envs, config.ppo.horizon,
+      learner.PathDescription().c_str(), run_folder.c_str());
 }
 
 }  // namespace
@@ -323,7 +340,8 @@ int Train(const TrainOptions& options) {
     DryRun(config, path.string());
     return 0;
   }
-  const RunFolder folder = options.resume ? OpenRunFolder(path, config) : CreateRunFolder(path, config);
+  const RunFolder folder =
+      options.resume ? OpenRunFolder(path, config) : CreateRunFolder(path, config);
   if (options.resume && std::filesystem::exists(folder.summary())) {
     std::printf("run '%s' is finished already; nothing to do\n", path.c_str());
     return 0;

@@ -1,4 +1,5 @@
-// One training run from config to report: `pawl train`. The learner loop: collect, update, measure, save, until total_steps.
+// One training run from config to report: `pawl train`. The learner loop: collect, update, measure,
+// save, until total_steps.
 #pragma once
 #include <string>
 #include <vector>
@@ -7,13 +8,14 @@ namespace pawl::train {
 
 struct TrainOptions {
   std::string config_path;
-  std::string run_folder;                 // "" = runs/<name of the config>
-  std::vector<std::string> assignments;   // key=value
+  std::string run_folder;                // "" = runs/<name of the config>
+  std::vector<std::string> assignments;  // key=value
   bool resume = false;
   bool dry_run = false;
 };
 
-// Runs to the end; throws pawl::Error. Returns the exit code: 0, or 130 when interrupted (saved, can be resumed).
+// Runs to the end; throws pawl::Error. Returns the exit code: 0, or 130 when interrupted (saved,
+// can be resumed).
 int Train(const TrainOptions& options);
 
 }  // namespace pawl::train

@@ -27,7 +27,8 @@ TEST(Evaluate, DoesNotDependOnTheNumberOfThreads) {
     const auto policy = RandomPolicy(id);
     const auto one = Evaluate(policy, {.episodes = 7, .deterministic = false, .threads = 1});
     const auto three = Evaluate(policy, {.episodes = 7, .deterministic = false, .threads = 3});
-    for (int i = 0; i < 7; ++i) EXPECT_EQ(one.episodes[i].episode_return, three.episodes[i].episode_return) << id;
+    for (int i = 0; i < 7; ++i)
+      EXPECT_EQ(one.episodes[i].episode_return, three.episodes[i].episode_return) << id;
     EXPECT_EQ(one.return_ci95.low, three.return_ci95.low);
   }
 }

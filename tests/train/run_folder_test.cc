@@ -36,8 +36,9 @@ TEST(RunFolder, AnExistingOneIsRefusedUnlessResumed) {
 TEST(RunFolder, AChangedConfigIsRefusedWithTheDifference) {
   TempFolder folder;
   CreateRunFolder(folder / "run", Small(folder));
-  const std::string error =
-      ErrorOf([&] { OpenRunFolder(folder / "run", Small(folder, {"ppo.gamma=0.5", "env.num_envs=4"})); });
+  const std::string error = ErrorOf([&] {
+    OpenRunFolder(folder / "run", Small(folder, {"ppo.gamma=0.5", "env.num_envs=4"}));
+  });
   EXPECT_NE(error.find("ppo.gamma"), std::string::npos) << error;
   EXPECT_NE(error.find("0.5"), std::string::npos) << error;
   EXPECT_NE(error.find("env.num_envs"), std::string::npos) << error;
@@ -46,7 +47,8 @@ TEST(RunFolder, AChangedConfigIsRefusedWithTheDifference) {
 TEST(RunFolder, OnlyALargerTotalIsAccepted) {
   TempFolder folder;
   CreateRunFolder(folder / "run", Small(folder));
-  EXPECT_NE(ErrorOf([&] { OpenRunFolder(folder / "run", Small(folder, {"total_steps=100"})); }), "");
+  EXPECT_NE(ErrorOf([&] { OpenRunFolder(folder / "run", Small(folder, {"total_steps=100"})); }),
+            "");
   EXPECT_NO_THROW(OpenRunFolder(folder / "run", Small(folder, {"total_steps=99999"})));
 }
 
@@ -63,11 +65,14 @@ TEST(RunFolder, AMissingOneIsBadUsage) {
 
 TEST(TrainConfig, BadValuesAreNamed) {
   TempFolder folder;
-  EXPECT_NE(ErrorOf([&] { Small(folder, {"env.num_envs=0"}); }).find("num_envs"), std::string::npos);
+  EXPECT_NE(ErrorOf([&] { Small(folder, {"env.num_envs=0"}); }).find("num_envs"),
+            std::string::npos);
   EXPECT_NE(ErrorOf([&] { Small(folder, {"ppo.gama=0.9"}); }).find("ppo.gamma"), std::string::npos);
-  EXPECT_NE(ErrorOf([&] { Small(folder, {"ppo.minibatch=100000"}); }).find("rollout"), std::string::npos);
+  EXPECT_NE(ErrorOf([&] { Small(folder, {"ppo.minibatch=100000"}); }).find("rollout"),
+            std::string::npos);
   EXPECT_NE(ErrorOf([&] { Small(folder, {"device=tpu"}); }).find("cpu or cuda"), std::string::npos);
-  EXPECT_NE(ErrorOf([&] { Small(folder, {"env.id=Pendulum-v2"}); }).find("Pendulum-v1"), std::string::npos);
+  EXPECT_NE(ErrorOf([&] { Small(folder, {"env.id=Pendulum-v2"}); }).find("Pendulum-v1"),
+            std::string::npos);
 }
 
 TEST(FindCheckpoint, PassesOverADamagedOneAndSaysSo) {

@@ -21,8 +21,9 @@ TEST(Train, RepeatsBitForBitForAnyNumberOfThreadsAndProcesses) {
   const auto metrics = MetricsWithoutClocks(folder / "one");
   const auto state = NewestState(folder / "one");
   ASSERT_EQ(metrics.size(), 6u);
-  for (const char* actors : {"actors.kind=thread,actors.count=2", "actors.kind=process,actors.count=1",
-                             "actors.kind=process,actors.count=2"}) {
+  for (const char* actors :
+       {"actors.kind=thread,actors.count=2", "actors.kind=process,actors.count=1",
+        "actors.kind=process,actors.count=2"}) {
     const std::string text = actors;
     const auto comma = text.find(',');
     const auto run = folder / text;
@@ -90,17 +91,21 @@ TEST(Train, ALargerTotalGoesOnFromTheEnd) {
 TEST(Train, TheFirstLogRatioIsExactlyZeroOnTheFusedPath) {
   TempFolder folder;
   const auto config = WriteSmallConfig(folder / "c.toml");
-  for (const char* policy : {"policy.squash=true", "policy.shared=true", "policy.activation=elu", "env.id=CartPole-v1"}) {
+  for (const char* policy : {"policy.squash=true", "policy.shared=true", "policy.activation=elu",
+                             "env.id=CartPole-v1"}) {
     const auto run = folder / std::string(policy);
     ASSERT_EQ(RunTraining(config, run, {policy}), 0);
     const auto table = track::ReadMetrics(run / "metrics.jsonl");
-    for (double ratio : table.Column("first_minibatch_max_log_ratio")) EXPECT_EQ(ratio, 0) << policy;
+    for (double ratio : table.Column("first_minibatch_max_log_ratio"))
+      EXPECT_EQ(ratio, 0) << policy;
   }
 }
 
 TEST(Train, TheLibTorchPathKeepsItWithinItsTolerance) {
   TempFolder folder;
-  ASSERT_EQ(RunTraining(WriteSmallConfig(folder / "c.toml"), folder / "run", {"ppo.update_path=torch"}), 0);
+  ASSERT_EQ(
+      RunTraining(WriteSmallConfig(folder / "c.toml"), folder / "run", {"ppo.update_path=torch"}),
+      0);
   const auto table = track::ReadMetrics(folder / "run" / "metrics.jsonl");
   for (double ratio : table.Column("first_minibatch_max_log_ratio")) EXPECT_LE(ratio, 1e-5);
 }
@@ -108,10 +113,11 @@ TEST(Train, TheLibTorchPathKeepsItWithinItsTolerance) {
 TEST(Train, CartPoleLearns) {
   TempFolder folder;
   const auto config = WriteSmallConfig(folder / "c.toml");
-  ASSERT_EQ(RunTraining(config, folder / "run",
-                        {"env.id=CartPole-v1", "total_steps=60000", "ppo.horizon=64", "ppo.epochs=6",
-                         "ppo.learning_rate=2e-3", "normalize.observation=false", "normalize.reward=false",
-                         "checkpoint.every_updates=50", "eval.final_episodes=20"}),
+  ASSERT_EQ(RunTraining(
+                config, folder / "run",
+                {"env.id=CartPole-v1", "total_steps=60000", "ppo.horizon=64", "ppo.epochs=6",
+                 "ppo.learning_rate=2e-3", "normalize.observation=false", "normalize.reward=false",
+                 "checkpoint.every_updates=50", "eval.final_episodes=20"}),
             0);
   EXPECT_GT(track::ReadMetrics(folder / "run" / "metrics.jsonl").Last("episode_return"), 200);
 }
@@ -141,10 +147,11 @@ class BrokenEnv : public envs::Env {
 };
 
 TEST(Train, ANaNRewardStopsTheRunNamesTheEnvironmentAndKeepsTheLastGoodWeights) {
-  envs::RegisterEnv({.id = "Broken",
-                     .summary = "turns NaN",
-                     .make = [](const envs::EnvConfig&, uint64_t, int) { return std::make_unique<BrokenEnv>(); },
-                     .describe_args = [] { return std::vector<core::FieldDoc>(); }});
+  envs::RegisterEnv(
+      {.id = "Broken",
+       .summary = "turns NaN",
+       .make = [](const envs::EnvConfig&, uint64_t, int) { return std::make_unique<BrokenEnv>(); },
+       .describe_args = [] { return std::vector<core::FieldDoc>(); }});
   TempFolder folder;
   const auto config = WriteSmallConfig(folder / "c.toml");
   try {

@@ -52,7 +52,8 @@ video = false
   return path;
 }
 
-int RunTraining(const fs::path& config, const fs::path& run, std::vector<std::string> assignments, bool resume) {
+int RunTraining(const fs::path& config, const fs::path& run, std::vector<std::string> assignments,
+                bool resume) {
   return Train({.config_path = config.string(),
                 .run_folder = run.string(),
                 .assignments = std::move(assignments),
@@ -66,7 +67,8 @@ std::vector<std::string> MetricsWithoutClocks(const fs::path& run) {
     auto row = nlohmann::ordered_json::parse(line);
     for (auto it = row.begin(); it != row.end();) {
       const std::string& key = it.key();
-      const bool clock = key.ends_with("_s") || key.ends_with("_ms") || key.ends_with("_bytes") || key.ends_with("per_s");
+      const bool clock = key.ends_with("_s") || key.ends_with("_ms") || key.ends_with("_bytes") ||
+                         key.ends_with("per_s");
       it = clock ? row.erase(it) : std::next(it);
     }
     rows.push_back(row.dump());
@@ -77,7 +79,8 @@ std::vector<std::string> MetricsWithoutClocks(const fs::path& run) {
 std::string NewestState(const fs::path& run) {
   const auto files = nn::ReadCheckpoint(nn::ListCheckpoints(run / "checkpoints").front().folder);
   std::string all;
-  for (const char* name : {"policy/policy.json", "policy/weights.safetensors", "state/training.safetensors"}) {
+  for (const char* name :
+       {"policy/policy.json", "policy/weights.safetensors", "state/training.safetensors"}) {
     const auto& bytes = files.at(name);
     all.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }

@@ -21,7 +21,8 @@ class TempFolder {
 };
 
 // A small Pendulum config (8 environments, 6 updates, both normalisers) written to `path`.
-std::filesystem::path WriteSmallConfig(const std::filesystem::path& path, const std::string& more = "");
+std::filesystem::path WriteSmallConfig(const std::filesystem::path& path,
+                                       const std::string& more = "");
 
 // Runs `pawl train` in this process; returns its exit code.
 int RunTraining(const std::filesystem::path& config, const std::filesystem::path& run,
