@@ -364,6 +364,9 @@ int main(int argc, char** argv) {
   using namespace pawl::kernels;
   Options options;
   CLI::App app("The fused PPO step beside LibTorch eager and the core's limits");
+  std::string only;
+  app.add_option("--only", only, "update, forward or gae")
+      ->check(CLI::IsMember({"update", "forward", "gae"}));
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--seconds", options.seconds, "a contender's turn in a round, s")
       ->check(CLI::PositiveNumber);
@@ -372,11 +375,15 @@ int main(int argc, char** argv) {
   const CpuInfo cpu = ReadCpuInfo();
   std::fprintf(stderr, "%s, %d cores, %s; medians of %d rounds\n", cpu.model.c_str(), cpu.cores,
                cpu.target.c_str(), options.rounds);
-  for (auto [width, rows] : {std::pair{64, 64}, {256, 64}, {64, 1024}}) {
-    BenchUpdate(options, width, rows);
+  if (only.empty() || only == "update") {
+    for (auto [width, rows] : {std::pair{64, 64}, {256, 64}, {64, 1024}}) {
+      BenchUpdate(options, width, rows);
+    }
   }
-  BenchForward(options);
-  for (auto [time, batch] : {std::pair{256, 8}, {256, 64}, {1024, 4096}}) {
-    BenchGae(options, time, batch);
+  if (only.empty() || only == "forward") BenchForward(options);
+  if (only.empty() || only == "gae") {
+    for (auto [time, batch] : {std::pair{256, 8}, {256, 64}, {1024, 4096}}) {
+      BenchGae(options, time, batch);
+    }
   }
 }

@@ -81,6 +81,8 @@ class ArmEnv : public Env, public MujocoView {
   MujocoScene Scene() const final;
 
   const ArmModel& arm() const { return *arm_; }
+  const std::shared_ptr<const ArmModel>& shared_arm() const { return arm_; }
+  const ArmControl& control() const { return control_; }
   const MujocoSim& sim() const { return sim_; }
 
  protected:
