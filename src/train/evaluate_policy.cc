@@ -50,6 +50,13 @@ void PrintTable(const Evaluation& e, const std::string& checkpoint, const std::s
   std::printf("  length     %.1f steps\n", e.episode_length_mean);
 }
 
+// Before any work: only what MuJoCo simulates can be drawn.
+void CheckPicture(const envs::Env& env) {
+  if (dynamic_cast<const envs::MujocoView*>(&env)) return;
+  throw UserError({.what = fmt::format("{} has no picture to make a video of", env.Spec().id),
+                   .expected = "an environment simulated in MuJoCo (envs::MujocoView)"});
+}
+
 }  // namespace
 
 int EvaluateCommand(const EvaluateOptions& options) {
@@ -63,8 +70,8 @@ int EvaluateCommand(const EvaluateOptions& options) {
     here.id = options.env_id;
     if (here.id != policy.env.id) here.args = {};
   }
-  const auto differences =
-      nn::SpecDifferences(policy.spec, envs::MakeEnv(here, options.seed, 0)->Spec());
+  const auto env = envs::MakeEnv(here, options.seed, 0);
+  const auto differences = nn::SpecDifferences(policy.spec, env->Spec());
   if (!differences.empty()) {
     std::string list;
     for (const auto& line : differences) list += (list.empty() ? "" : "; ") + line;
@@ -72,6 +79,7 @@ int EvaluateCommand(const EvaluateOptions& options) {
                      .where = found.folder.string(),
                      .expected = "the environment it was trained for"});
   }
+  if (!options.video.empty()) CheckPicture(*env);
   const auto result = Evaluate(
       policy, {.episodes = options.episodes,
                .deterministic = !options.stochastic,
@@ -90,6 +98,7 @@ int EvaluateCommand(const EvaluateOptions& options) {
 }
 
 void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const std::string& path) {
+  CheckPicture(*envs::MakeEnv(policy.env, seed, 0));
   const envs::FrameRate rate = envs::ChooseFrameRate(policy.spec.control_period_s);
   envs::Renderer renderer({});
   std::vector<uint8_t> rgb(renderer.size_bytes());
@@ -106,9 +115,8 @@ void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const st
                       .on_step = [&](const envs::Env& env) {
                         if (step++ % rate.stride != 0 || video.num_frames() >= kMaxVideoFrames)
                           return;
-                        const auto* view = dynamic_cast<const envs::MujocoView*>(&env);
-                        if (!view) throw RunError({.what = policy.spec.id + " has no picture"});
-                        renderer.Render(view->Scene(), rgb);
+                        const auto& view = dynamic_cast<const envs::MujocoView&>(env);
+                        renderer.Render(view.Scene(), rgb);
                         video.Add(rgb);
                       }});
   }

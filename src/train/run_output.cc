@@ -55,11 +55,16 @@ void RunOutput::Interrupted(int64_t updates, int64_t env_steps) {
       static_cast<long long>(updates), static_cast<long long>(env_steps));
 }
 
+void RunOutput::Closing(const std::string& what) {
+  progress_.reset();
+  PAWL_LOG_INFO("{}", what);
+}
+
 void RunOutput::Finish(const RunSummary& summary) {
   progress_.reset();
   jsonl_->Flush();
   tensorboard_->Flush();
-  std::printf("\n%s: %lld steps, %lld updates in %.1f s%s\n", config_.env.id.c_str(),
+  std::printf("\n%s: %lld steps, %lld updates in %.1f s of training%s\n", config_.env.id.c_str(),
               static_cast<long long>(summary.env_steps), static_cast<long long>(summary.updates),
               summary.time_s,
               summary.stopped_early ? " (stopped early: the evaluation reached its goal)" : "");
@@ -74,6 +79,10 @@ void RunOutput::Finish(const RunSummary& summary) {
                 e.return_ci95.low, e.return_ci95.high);
   }
   PrintWhereTimeWent();
+  if (summary.evaluation_s + summary.video_s > 0) {
+    std::printf("  and then      evaluation %.1f s, video %.1f s\n", summary.evaluation_s,
+                summary.video_s);
+  }
   WriteSummary(summary);
   track::WriteReport(folder_.path);
   std::printf("  checkpoint    %s\n",
@@ -89,8 +98,11 @@ void RunOutput::PrintWhereTimeWent() const {
   for (const char* phase : phases) total += track::Value(last_, std::string(phase) + "_s");
   if (!(total > 0)) return;
   std::printf("  time went to ");
+  const char* separator = "";
   for (const char* phase : phases) {
-    std::printf(" %s %.0f %%", phase, 100 * track::Value(last_, std::string(phase) + "_s") / total);
+    std::printf("%s %.0f %% %s", separator,
+                100 * track::Value(last_, std::string(phase) + "_s") / total, phase);
+    separator = ",";
   }
   std::printf("\n");
 }
@@ -98,11 +110,11 @@ void RunOutput::PrintWhereTimeWent() const {
 // Written last of the run's own files: it marks the run as finished.
 void RunOutput::WriteSummary(const RunSummary& summary) const {
   auto number = [](double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(); };
-  nlohmann::json json = {{"env_steps", summary.env_steps},
-                         {"updates", summary.updates},
-                         {"time_s", summary.time_s},
-                         {"stopped_early", summary.stopped_early},
-                         {"machine", track::DescribeMachine()}};
+  nlohmann::json json = {
+      {"env_steps", summary.env_steps},     {"updates", summary.updates},
+      {"time_s", summary.time_s},           {"evaluation_s", summary.evaluation_s},
+      {"video_s", summary.video_s},         {"stopped_early", summary.stopped_early},
+      {"machine", track::DescribeMachine()}};
   if (summary.evaluation) {
     const Evaluation& e = *summary.evaluation;
     json["episodes"] = e.episodes.size();

@@ -18,7 +18,8 @@ namespace pawl::train {
 
 struct RunSummary {
   int64_t env_steps = 0, updates = 0;
-  double time_s = 0;
+  double time_s = 0;  // training, over all resumes
+  double evaluation_s = 0, video_s = 0;
   bool stopped_early = false;
   bool video = false;
   std::optional<Evaluation> evaluation;
@@ -34,6 +35,8 @@ class RunOutput {
   // The start-up lines.
   void Begin(const std::string& update_path, const ActorGroup& actors, int64_t env_steps);
   void Write(int64_t env_steps, const track::Metrics& metrics);
+  // A line of what the run does once training is over.
+  void Closing(const std::string& what);
   void Interrupted(int64_t updates, int64_t env_steps);
   // The closing summary, summary.json and the report.
   void Finish(const RunSummary& summary);

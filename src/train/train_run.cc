@@ -294,19 +294,27 @@ void TrainRun::SaveCheckpoint() {
 void TrainRun::Finish() {
   if (last_checkpoint_ != state_.updates) SaveCheckpoint();
   writer_->Wait();
-  RunSummary summary{
-      .env_steps = collector_.env_steps(), .updates = state_.updates, .stopped_early = stop_early_};
-  if (config_.eval.final_episodes > 0)
+  RunSummary summary{.env_steps = collector_.env_steps(),
+                     .updates = state_.updates,
+                     .time_s = Elapsed(),
+                     .stopped_early = stop_early_};
+  if (config_.eval.final_episodes > 0) {
+    output_->Closing(fmt::format("evaluating {} episodes", config_.eval.final_episodes));
+    const double begin = core::MonotonicSeconds();
     summary.evaluation = EvaluateNow(config_.eval.final_episodes);
+    summary.evaluation_s = core::MonotonicSeconds() - begin;
+  }
   if (config_.eval.video) {
+    output_->Closing("recording a video");
+    const double begin = core::MonotonicSeconds();
     try {
       RecordVideo(CurrentPolicy(), config_.seed, /*episodes=*/3, folder_.video().string());
       summary.video = true;
     } catch (const Error& error) {
       PAWL_LOG_WARN("no video: {}", error.what());
     }
+    summary.video_s = core::MonotonicSeconds() - begin;
   }
-  summary.time_s = Elapsed();
   output_->Finish(summary);
 }
 
