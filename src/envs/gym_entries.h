@@ -1,11 +1,8 @@
 // The tables of the environments that come with Pawl, by family; registry.cc joins them.
 #pragma once
-#include <memory>
-#include <string>
 #include <vector>
 
-#include "core/config.h"
-#include "envs/registry.h"
+#include "envs/make_entry.h"
 
 namespace pawl::envs {
 
@@ -19,18 +16,5 @@ std::vector<EnvEntry> ClassicControlEntries();  // CartPole-v1, Pendulum-v1
 
 // One of LocomotionEntries, in a file of its own.
 EnvEntry StandupEntry();
-
-// An entry whose keywords are the config struct Args: make_env(args) returns the environment.
-template <class Args, class MakeEnvFn>
-EnvEntry MakeEntry(std::string id, std::string summary, MakeEnvFn make_env) {
-  return {.id = std::move(id),
-          .summary = std::move(summary),
-          .make = [make_env](const EnvConfig& config, uint64_t, int) -> std::unique_ptr<Env> {
-            Args args;
-            core::LoadConfig(config.args, args, "env.args");
-            return make_env(args);
-          },
-          .describe_args = [] { return core::DescribeConfig(Args(), "env.args"); }};
-}
 
 }  // namespace pawl::envs

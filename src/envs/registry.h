@@ -1,4 +1,4 @@
-// Every environment by name. Users add their own with RegisterEnv before calling train::Main
+// Every environment by name. Users add their own with RegisterEnv before calling cli::Main
 // (examples/custom_env).
 #pragma once
 #include <functional>
