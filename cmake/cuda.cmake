@@ -55,7 +55,7 @@ function(pawl_cuda_library)
   cmake_parse_arguments(A "" "" "SOURCES;DEPS;LIBS" ${ARGN})
   if(NOT TARGET pawl_cuda)
     add_library(pawl_cuda SHARED)
-    target_include_directories(pawl_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}
+    target_include_directories(pawl_cuda PRIVATE ${pawl_SOURCE_DIR}/src ${pawl_SOURCE_DIR}
       ${PAWL_NCCL_INCLUDE})
     # as on the CPU: a*b+c is two roundings unless the source says fmaf
     target_compile_options(pawl_cuda PRIVATE
@@ -69,7 +69,7 @@ function(pawl_cuda_library)
       # DT_RPATH, which also serves the libraries that LibTorch's own libraries name
       -Wl,--disable-new-dtags)
     set_target_properties(pawl_cuda PROPERTIES
-      LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
+      LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}  # of the whole build: beside the programs, which look there
       BUILD_RPATH "${PAWL_TORCH_ROOT}/lib;${PAWL_DEPS_DIR}/nvidia/cu13/lib;${PAWL_DEPS_DIR}/nvidia/nccl/lib;${toolkit}/lib64")
   endif()
   target_sources(pawl_cuda PRIVATE ${A_SOURCES})

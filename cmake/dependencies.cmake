@@ -5,8 +5,8 @@ set(PAWL_DEPS_DIR "" CACHE PATH "folder with the unpacked wheels; empty: the cac
 set(PAWL_LIBTORCH_DIR "" CACHE PATH "a LibTorch 2.11 of your own (include/, lib/); empty: what ./pawl setup --libtorch said")
 
 # `./pawl setup --libtorch DIR` leaves its choice in build/libtorch-dir
-if(NOT PAWL_LIBTORCH_DIR AND EXISTS "${CMAKE_SOURCE_DIR}/build/libtorch-dir")
-  file(STRINGS "${CMAKE_SOURCE_DIR}/build/libtorch-dir" PAWL_LIBTORCH_DIR)
+if(NOT PAWL_LIBTORCH_DIR AND EXISTS "${pawl_SOURCE_DIR}/build/libtorch-dir")
+  file(STRINGS "${pawl_SOURCE_DIR}/build/libtorch-dir" PAWL_LIBTORCH_DIR)
 endif()
 if(PAWL_LIBTORCH_DIR)
   set(LIBTORCH_DIR "${PAWL_LIBTORCH_DIR}")
@@ -31,9 +31,13 @@ if(NOT EXISTS "${PAWL_DEPS_DIR}/mujoco/libmujoco.so.4.0.0")
 endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_CURRENT_LIST_DIR}/deps.lock")
 
+# a project that takes Pawl in by add_subdirectory links the same targets from its own folder
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Threads REQUIRED)
-find_package(GTest REQUIRED)
-include(GoogleTest)
+if(PAWL_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
 find_package(PkgConfig REQUIRED)
 
 # --- LibTorch: find_package(Torch) of this wheel insists on a CUDA toolkit, so the targets are defined here
@@ -41,7 +45,7 @@ set(PAWL_TORCH_ROOT "${PAWL_DEPS_DIR}/torch")
 if(PAWL_LIBTORCH_DIR)
   set(PAWL_TORCH_ROOT "${PAWL_LIBTORCH_DIR}")
 endif()
-add_library(pawl::torch INTERFACE IMPORTED)
+add_library(pawl::torch INTERFACE IMPORTED GLOBAL)
 # after the system's folders: the wheel brings its own fmt headers, whose library we do not have
 target_compile_options(pawl::torch INTERFACE
   "SHELL:-idirafter ${PAWL_TORCH_ROOT}/include" "SHELL:-idirafter ${PAWL_TORCH_ROOT}/include/torch/csrc/api/include")
@@ -50,7 +54,7 @@ target_link_libraries(pawl::torch INTERFACE
 target_compile_definitions(pawl::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 
 # --- MuJoCo: the wheel's library has no plain name
-add_library(pawl::mujoco SHARED IMPORTED)
+add_library(pawl::mujoco SHARED IMPORTED GLOBAL)
 set_target_properties(pawl::mujoco PROPERTIES
   IMPORTED_LOCATION ${PAWL_DEPS_DIR}/mujoco/libmujoco.so.4.0.0
   IMPORTED_NO_SONAME FALSE)
@@ -62,7 +66,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
-pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET GLOBAL libhwy)
 add_library(pawl::hwy ALIAS PkgConfig::HWY)
 find_path(TOMLPP_INCLUDE toml++/toml.h REQUIRED)
-pkg_check_modules(LIBAV IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
+pkg_check_modules(LIBAV IMPORTED_TARGET GLOBAL libavformat libavcodec libavutil libswscale)

@@ -11,4 +11,4 @@ set(PAWL_ARM_SOURCES
   arm_spec.cc
   rig.cc)
 # rigs and scenes stay files of the source tree: edited, they count at the next start
-set_source_files_properties(rig.cc PROPERTIES COMPILE_DEFINITIONS PAWL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+set_source_files_properties(rig.cc PROPERTIES COMPILE_DEFINITIONS PAWL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
