@@ -11,6 +11,7 @@
 #include "algos/ppo.h"
 #include "nn/policy_runner.h"
 #include "rollout_testing.h"
+#include "tests/goldens/goldens.h"
 
 namespace pawl::algos {
 namespace {
@@ -32,8 +33,7 @@ std::string Sb3Name(const std::string& name) {
 class Golden {
  public:
   explicit Golden(const std::string& name)
-      : arrays_(
-            core::ReadSafetensors(PAWL_SOURCE_DIR "/tests/goldens/sb3/" + name + ".safetensors")) {
+      : arrays_(core::ReadSafetensors(GoldensFolder() / "sb3" / (name + ".safetensors"))) {
     const auto done = Get<uint8_t>("rollout/dones"), cut = Get<uint8_t>("rollout/truncated");
     terminated_.resize(done.size());
     for (size_t i = 0; i < done.size(); ++i) terminated_[i] = done[i] && !cut[i];

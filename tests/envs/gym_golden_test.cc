@@ -19,6 +19,7 @@
 #include "core/safetensors.h"
 #include "envs/mujoco_env.h"
 #include "envs/registry.h"
+#include "tests/goldens/goldens.h"
 
 namespace pawl::envs {
 namespace {
@@ -30,7 +31,7 @@ constexpr double kTolerance = 1e-9;
 std::vector<std::string> GoldenFiles() {
   std::vector<std::string> names;
   std::error_code none;
-  for (const auto& entry : fs::directory_iterator(PAWL_GOLDENS_DIR, none)) {
+  for (const auto& entry : fs::directory_iterator(GoldensFolder() / "gym_mujoco", none)) {
     if (entry.path().extension() == ".safetensors") names.push_back(entry.path().stem().string());
   }
   std::sort(names.begin(), names.end());
@@ -70,7 +71,8 @@ std::string ToToml(std::string json) {
 class GymGolden : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    golden_ = core::ReadSafetensors(fs::path(PAWL_GOLDENS_DIR) / (GetParam() + ".safetensors"));
+    golden_ = core::ReadSafetensors(fs::path(GoldensFolder() / "gym_mujoco") /
+                                    (GetParam() + ".safetensors"));
     const std::string recorded = golden_.metadata().at("mujoco");
     if (recorded != mj_versionString()) {
       GTEST_SKIP() << "recorded with MuJoCo " << recorded << ", this is " << mj_versionString();
@@ -174,7 +176,8 @@ TEST_P(GymGolden, FreeRunning) { Replay(false); }
 TEST_P(GymGolden, OneStep) { Replay(true); }
 
 TEST(GymGoldens, AreThereForEveryTask) {
-  if (!fs::exists(PAWL_GOLDENS_DIR)) GTEST_SKIP() << "nothing is recorded in " << PAWL_GOLDENS_DIR;
+  if (!fs::exists(GoldensFolder() / "gym_mujoco"))
+    GTEST_SKIP() << "nothing is recorded in " << GoldensFolder() / "gym_mujoco";
   const auto files = GoldenFiles();
   for (const char* task :
        {"HalfCheetah", "Hopper", "Walker2d", "Ant", "Humanoid", "HumanoidStandup", "Swimmer",

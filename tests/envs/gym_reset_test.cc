@@ -5,9 +5,12 @@
 
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 
+#include "core/file.h"
 #include "envs/mujoco_env.h"
 #include "envs/registry.h"
+#include "tests/goldens/goldens.h"
 
 namespace pawl::envs {
 namespace {
@@ -119,6 +122,29 @@ TEST_P(GymReset, HasTheDocumentedRangesAndMoments) {
     EXPECT_NEAR(sum[i] / kResets, 0, 5 * error) << "mean of coordinate " << i;
     EXPECT_NEAR(std::sqrt(square[i] / kResets), all[i].deviation, 5 * error / std::sqrt(2.0))
         << "deviation of coordinate " << i;
+  }
+}
+
+// The same distributions against 10^4 resets of the real package.
+TEST_P(GymReset, IsWhatGymnasiumDraws) {
+  const auto file = GoldensFolder() / "gym_mujoco/reset_moments.json";
+  const auto recorded = nlohmann::json::parse(core::ReadTextFile(file));
+  const double count = recorded.at("num_resets");
+  const auto& moments = recorded.at("envs").at(GetParam());
+  const auto env = MakeEnv({.id = GetParam()}, 1, 0);
+  const auto expected = ExpectedOf(GetParam(), dynamic_cast<MujocoEnv&>(*env).sim().model());
+  for (const auto& [name, coordinates] :
+       {std::pair{"qpos", expected.qpos}, {"qvel", expected.qvel}}) {
+    const auto& theirs = moments.at(name);
+    ASSERT_EQ(theirs.at("mean").size(), coordinates.size());
+    for (size_t i = 0; i < coordinates.size(); ++i) {
+      const Expected& e = coordinates[i];
+      const double error = 5 * e.deviation / std::sqrt(count) + 1e-12;
+      EXPECT_NEAR(theirs.at("mean")[i], e.mean, error) << name << i;
+      EXPECT_NEAR(theirs.at("std")[i], e.deviation, error / std::sqrt(2.0)) << name << i;
+      EXPECT_GE(theirs.at("min")[i].get<double>(), e.low) << name << i;
+      EXPECT_LE(theirs.at("max")[i].get<double>(), e.high) << name << i;
+    }
   }
 }
 

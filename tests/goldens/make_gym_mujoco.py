@@ -30,7 +30,7 @@ import mujoco
 import numpy as np
 from safetensors.numpy import save_file
 
-OUT = pathlib.Path(__file__).resolve().parent / "gym_mujoco"
+HERE = pathlib.Path(__file__).resolve().parent
 MAX_OBS = 60        # wider observations are stored each 8th step only
 OBS_STRIDE = 8      # of such an environment
 ONE_STRIDE = 16
@@ -145,7 +145,7 @@ def record_single_steps(env, arrays):
     return rows.arrays("one", {"step_index": np.int64})
 
 
-def write_trajectory(name, env_id, kwargs, seed, num_steps, time_limit):
+def write_trajectory(folder, name, env_id, kwargs, seed, num_steps, time_limit):
     env = gym.make(env_id, disable_env_checker=True, max_episode_steps=time_limit, **kwargs)
     arrays = record(env, seed, num_steps)
     arrays |= record_single_steps(env, arrays)
@@ -153,7 +153,7 @@ def write_trajectory(name, env_id, kwargs, seed, num_steps, time_limit):
     metadata = {"env_id": env_id, "kwargs": json.dumps(kwargs), "max_episode_steps": str(env.spec.max_episode_steps),
                 "frame_skip": str(env.unwrapped.frame_skip), "seed": str(seed), "mujoco": mujoco.__version__,
                 "gymnasium": gym.__version__, "numpy": np.__version__}
-    path = OUT / f"{name}.safetensors"
+    path = folder / f"{name}.safetensors"
     save_file(arrays, path, metadata)
     print(f"{path.name}: {num_steps} steps, {len(arrays['reset/step_index'])} episodes, "
           f"{int(arrays['step/terminated'].sum())} terminated, {int(arrays['step/truncated'].sum())} truncated, "
@@ -178,18 +178,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("envs", nargs="*", default=list(ARGS))
     parser.add_argument("--no-moments", action="store_true")
+    parser.add_argument("--out", type=pathlib.Path, default=HERE, help="parent of the folder gym_mujoco")
+    parser.add_argument("--seed", type=int, default=1000)
     args = parser.parse_args()
-    OUT.mkdir(exist_ok=True)
+    folder = args.out / "gym_mujoco"
+    folder.mkdir(parents=True, exist_ok=True)
     for env_id in args.envs:
-        seed = 1000 + 10 * list(ARGS).index(env_id)
-        write_trajectory(env_id, env_id, {}, seed, 1040, TIME_LIMITS.get(env_id))
+        seed = args.seed + 10 * list(ARGS).index(env_id)
+        write_trajectory(folder, env_id, env_id, {}, seed, 1040, TIME_LIMITS.get(env_id))
         for variant, kwargs in enumerate(ARGS[env_id]):
             suffix = "_args" if variant == 0 else f"_args{variant + 1}"
-            write_trajectory(env_id + suffix, env_id, kwargs, seed + 1 + variant, 120, 50)
+            write_trajectory(folder, env_id + suffix, env_id, kwargs, seed + 1 + variant, 120, 50)
     if not args.no_moments:
         moments = {env_id: reset_moments(env_id) for env_id in args.envs}
         result = {"mujoco": mujoco.__version__, "gymnasium": gym.__version__, "num_resets": NUM_RESETS, "envs": moments}
-        (OUT / "reset_moments.json").write_text(json.dumps(result, indent=1) + "\n")
+        (folder / "reset_moments.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ per_step_norm: VecNormalize over 4 environments x 200 random steps; index 0 of [
   returns [201, 4] f64: the discounted sums after the step (0 where done)
   terminal_index [K, 2] i32 (step, env) of the dones; terminal_obs_raw [K, O] f64, terminal_obs [K, O] normalised
 """
+import argparse
 import json
 import pathlib
 
@@ -42,11 +43,11 @@ from safetensors.numpy import save_file
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecNormalize
 
-OUT = pathlib.Path(__file__).resolve().parent / "sb3"
+OUT = pathlib.Path(__file__).resolve().parent  # parent of the folder sb3; --out
 NUM_ENVS, NUM_STEPS, BATCH = 8, 256, 64
 PRETRAIN_UPDATES = 6
 TARGET_KL = 0.007
-SEED = 7
+SEED = 7  # --seed
 
 
 def make_envs(count):
@@ -228,8 +229,9 @@ def versions():
 
 
 def write(name, arrays, hyperparameters):
-    OUT.mkdir(exist_ok=True)
-    path = OUT / f"{name}.safetensors"
+    folder = OUT / "sb3"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.safetensors"
     arrays = {k: v.copy() for k, v in arrays.items()}  # contiguous
     save_file(arrays, path, {"hyperparameters": json.dumps(hyperparameters), **versions()})
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
@@ -309,6 +311,12 @@ def write_per_step_norm(num_envs=4, num_steps=200):
 
 
 def main():
+    global OUT, SEED
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, default=OUT)
+    parser.add_argument("--seed", type=int, default=SEED)
+    args = parser.parse_args()
+    OUT, SEED = args.out, args.seed
     torch.set_num_threads(1)
     write_update("base")
     write_update("clip_vf", clip_range_vf=0.2)

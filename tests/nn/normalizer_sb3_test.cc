@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "nn/normalizer.h"
+#include "tests/goldens/goldens.h"
 
 namespace pawl::nn {
 namespace {
@@ -46,7 +47,7 @@ class NormalizerSb3 : public testing::Test {
   }
 
   const core::ArrayMap golden_ =
-      core::ReadSafetensors(PAWL_SOURCE_DIR "/tests/goldens/sb3/per_step_norm.safetensors");
+      core::ReadSafetensors(GoldensFolder() / "sb3/per_step_norm.safetensors");
   const size_t steps_ = golden_.At("rewards").shape[0], batch_ = golden_.At("rewards").shape[1];
   const size_t obs_ = golden_.At("obs_raw").shape[2];
 };
