@@ -93,9 +93,8 @@ void Replay(const Recording& recording, const std::shared_ptr<const envs::ArmMod
       control.Reset(true, d);
       mj_setState(&m, &d, start->state.data(), mjSTATE_INTEGRATION);  // the gripper's own target
     }
-    control.Act({recording.actions.data() + static_cast<size_t>(step) * act,
-                 static_cast<size_t>(act)},
-                d);
+    control.Act(
+        {recording.actions.data() + static_cast<size_t>(step) * act, static_cast<size_t>(act)}, d);
     for (int i = 0; i < arm->substeps; ++i) {
       if (i % targets_every == 0) control.WriteTargets(d);
       mj_step2(&m, &d);

@@ -27,6 +27,7 @@ tidy_files() {
 dependencies() {
   ninja -C build/release -t deps | awk -v root="$root/" '
     /^[^ ]/ { if (source) print source "\t" files; source = ""; files = "" }
+    { sub(/^ +\.\.\/\.\.\//, " " root) }  # ccache makes paths relative to the build folder
     /^ / && index($1, root) == 1 && $1 !~ /\/build\// {
       name = substr($1, length(root) + 1)
       if (!source) source = name
@@ -55,8 +56,9 @@ tidy() {
   sed -E 's/ -Winvalid-pch//g; s/ -fpch-preprocess//g; s/ -include [^ ]*cmake_pch\.hxx//g' \
     build/release/compile_commands.json >build/tidy/compile_commands.json
   export -f tidy_one
-  join -t $'\t' <(tidy_files | sort -u) <(dependencies | sort -u -t $'\t' -k1,1) |
-    tr '\t\n' '\0\0' | xargs -0 -r -P2 -n2 bash -c 'tidy_one "$@"' _
+  join -t $'\t' <(tidy_files | sort -u) <(dependencies | sort -u -t $'\t' -k1,1) >build/tidy/files
+  [[ -s build/tidy/files ]] || die "lint.sh: no source found in what ninja recorded"
+  tr '\t\n' '\0\0' <build/tidy/files | xargs -0 -P2 -n2 bash -c 'tidy_one "$@"' _
 }
 
 case ${1-} in

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "cli/command.h"
 #include "core/error.h"
@@ -20,10 +21,10 @@ void CheckSubcommand(const CLI::App& app, const std::string& word) {
   }
   if (std::find(known.begin(), known.end(), word) != known.end()) return;
   const std::string nearest = NearestName(word, known);
-  throw UserError(
-      {.what = fmt::format("there is no command '{}'", word),
-       .expected = fmt::format("one of {}", fmt::join(known, ", ")),
-       .hint = nearest.empty() ? "see pawl --help" : fmt::format("did you mean '{}'?", nearest)});
+  throw UserError({.what = fmt::format("there is no command '{}'", word),
+                   .expected = fmt::format("one of {}", fmt::join(known, ", ")),
+                   .hint = nearest.empty() ? fmt::format("see {} --help", app.get_name())
+                                           : fmt::format("did you mean '{}'?", nearest)});
 }
 }  // namespace
 
@@ -32,7 +33,9 @@ int Main(int argc, char** argv) {
     return train::ActorProcessMain(std::atoi(argv[2]));
   }
   CLI::App app{"Pawl trains policies: robot arms in simulation and language models."};
-  app.name("pawl");
+  // a program with environments of its own (examples/custom_env) goes by its own name
+  const std::string name = std::filesystem::path(argv[0]).filename();
+  app.name(name);
   app.require_subcommand(1);
   app.set_version_flag("--version", PAWL_VERSION);
   int exit_code = 0;
@@ -52,13 +55,13 @@ int Main(int argc, char** argv) {
   } catch (const CLI::CallForVersion& version) {
     return app.exit(version);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "pawl: %s (see pawl --help)\n", error.what());
+    std::fprintf(stderr, "%s: %s (see %s --help)\n", name.c_str(), error.what(), name.c_str());
     return 2;
   } catch (const Error& error) {
-    std::fprintf(stderr, "pawl: %s\n", error.what());
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
     return error.exit_code();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "pawl: %s\n", error.what());
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
     return 1;
   }
   return exit_code;

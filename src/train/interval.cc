@@ -15,7 +15,8 @@ Interval WilsonInterval(int successes, int trials) {
   const double n = trials, p = successes / n, z2 = kZ * kZ;
   const double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
   const double half = kZ / (1 + z2 / n) * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n));
-  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
+  // the ends are exact where rounding would leave a trace
+  return {successes == 0 ? 0 : centre - half, successes == trials ? 1 : centre + half};
 }
 
 double Mean(std::span<const double> values) {

@@ -159,6 +159,19 @@ TEST_F(Cli, RunsAreListedAndShown) {
   ExpectRefusal("runs list nowhere", {"nowhere"});
 }
 
+// Not the Panda: six joints, 2 ms, no gripper, facing +y.
+TEST_F(Cli, AnotherArmLearnsToReachWithTheSameConfig) {
+  const Result train =
+      Pawl("train " PAWL_SOURCE_DIR
+           "/configs/arm/reach.toml --run run "
+           "--set env.rig=" PAWL_SOURCE_DIR
+           "/tests/envs/data/six_axis.toml --set eval.every_updates=10 "
+           "--set eval.episodes=100 --set eval.stop_at_success=0.97 --set eval.video=false");
+  ASSERT_EQ(train.exit_code, 0) << train.err;
+  const auto eval = nlohmann::json::parse(Pawl("eval run --episodes 200 --json").out);
+  EXPECT_GE(eval.at("success_rate"), 0.9);
+}
+
 TEST_F(Cli, EnvsAndConfigPrint) {
   EXPECT_NE(Pawl("envs").out.find("ArmReach"), std::string::npos);
   EXPECT_NE(Pawl("envs HalfCheetah-v5").out.find("forward_reward_weight"), std::string::npos);

@@ -15,8 +15,9 @@ TEST(WilsonInterval, AgreesWithPublishedValues) {
   EXPECT_NEAR(i.high, 0.3662, 5e-5);
 }
 
-TEST(WilsonInterval, OfAllSuccessesEndsAtOneAndOfNoTrialsIsEverything) {
-  EXPECT_DOUBLE_EQ(WilsonInterval(200, 200).high, 1.0);
+TEST(WilsonInterval, EndsAreExactAndOfNoTrialsItIsEverything) {
+  EXPECT_EQ(WilsonInterval(200, 200).high, 1);
+  EXPECT_EQ(WilsonInterval(0, 100).low, 0);
   EXPECT_NEAR(WilsonInterval(200, 200).low, 0.98115, 1e-5);
   EXPECT_EQ(WilsonInterval(0, 0).low, 0);
   EXPECT_EQ(WilsonInterval(0, 0).high, 1);
