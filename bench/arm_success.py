@@ -28,7 +28,7 @@ def dry_updates(pawl, config):
 def bare_seconds(build, run, env_steps):
     """Seconds that the physics alone of `env_steps` steps takes, from the run's checkpoints at equal distances."""
     paths = sorted((run / "checkpoints").glob("step_*"))
-    out = subprocess.run([f"{build}/bench/arm_physics_bench", "--steps", "100", *map(str, paths)], check=True,
+    out = subprocess.run([f"{build}/bench/arm_physics_bench", "--steps", "200", *map(str, paths)], check=True,
                          capture_output=True, text=True).stdout
     rows = [json.loads(line) for line in out.splitlines()]
     return env_steps * statistics.mean(1 / row["steps_per_s"] for row in rows)
