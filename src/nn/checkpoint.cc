@@ -63,14 +63,8 @@ void CommitCheckpoint(const fs::path& root, int64_t step, const CheckpointFiles&
   core::WriteFileSynced(temporary / kIndexName, index.dump(1) + "\n");
   core::WriteFileSynced(temporary / kCommitName, std::string_view(kCommitText));
   for (const auto& made : folders) core::SyncFolder(made);
-  // a folder of the same step can only be an older identical save (or a damaged one): move it away
-  // first
-  if (fs::exists(folder)) {
-    fs::path old = folder;
-    old += ".old.tmp";
-    fs::remove_all(old, error);
-    fs::rename(folder, old, error);
-  }
+  // normally a damaged one, from before an older one was resumed
+  if (fs::exists(folder)) SetCheckpointAside(folder);
   fs::rename(temporary, folder, error);
   if (error) {
     throw RunError({.what = fmt::format("cannot rename the checkpoint ({})", error.message()),
@@ -140,10 +134,26 @@ CheckpointFiles ReadCheckpoint(const fs::path& folder) {
   return files;
 }
 
+void SetCheckpointAside(const fs::path& folder) {
+  fs::path aside = folder;
+  aside += ".aside";
+  std::error_code error;
+  fs::remove_all(aside, error);
+  fs::rename(folder, aside, error);
+  if (error) {
+    throw RunError(
+        {.what = fmt::format("cannot move the old checkpoint aside ({})", error.message()),
+         .where = folder.string()});
+  }
+}
+
 void PruneCheckpoints(const fs::path& root, int keep, const std::vector<int64_t>& protect) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root, error)) {
-    if (entry.path().extension() == ".tmp") fs::remove_all(entry.path(), error);
+    const fs::path& path = entry.path();
+    const bool half_removed =
+        StepOfName(path.filename().string()) >= 0 && !fs::exists(path / kCommitName, error);
+    if (path.extension() == ".tmp" || half_removed) fs::remove_all(path, error);
   }
   const auto all = ListCheckpoints(root);
   for (size_t i = keep; i < all.size(); ++i) {

@@ -18,7 +18,7 @@ using CheckpointFiles = std::map<std::string, std::vector<std::byte>>;
 
 std::filesystem::path CheckpointFolder(const std::filesystem::path& root, int64_t step);
 
-// Writes one checkpoint; an existing folder of the same step is replaced. Throws RunError (path,
+// Writes one checkpoint; an existing folder of the same step is set aside. Throws RunError (path,
 // reason) and leaves nothing but a .tmp folder behind when the disk is full or not writable.
 void CommitCheckpoint(const std::filesystem::path& root, int64_t step,
                       const CheckpointFiles& files);
@@ -43,8 +43,12 @@ struct IndexEntry {
 std::map<std::string, IndexEntry> ParseCheckpointIndex(std::string_view text,
                                                        const std::string& source);
 
+// Renames the folder of a checkpoint, normally a damaged one, to <name>.aside: it is kept for a
+// look, but no longer listed, counted or pruned.
+void SetCheckpointAside(const std::filesystem::path& folder);
+
 // Removes all but the newest `keep` checkpoints, except those whose step is in `protect`; also
-// stale .tmp folders.
+// stale .tmp folders and checkpoints half removed by an earlier call.
 void PruneCheckpoints(const std::filesystem::path& root, int keep,
                       const std::vector<int64_t>& protect);
 

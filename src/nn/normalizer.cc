@@ -150,7 +150,8 @@ void Normalizer::AccumulateReturns(std::span<const double> reward,
 }
 
 void Normalizer::StartFrom(const NormalizerSnapshot& snapshot, double count) {
-  observations_.Set(snapshot.mean, snapshot.variance, count);
+  if (snapshot.observation) observations_.Set(snapshot.mean, snapshot.variance, count);
+  if (!snapshot.reward) return;
   returns_.Set(std::vector<double>{0.0}, std::vector<double>{snapshot.return_variance}, count);
 }
 

@@ -1,5 +1,7 @@
 #include "nn/policy_file.h"
 
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "core/safetensors.h"
@@ -25,6 +27,24 @@ int IndexOf(const char* const (&names)[N], const std::string& name, const std::s
   throw Error(fmt::format("{}: '{}' is not understood", source, name));
 }
 
+// JSON has no infinity: an unbounded action's limits are "inf" and "-inf".
+json BoundsToJson(const std::vector<double>& bounds) {
+  json out = json::array();
+  for (double bound : bounds) {
+    out.push_back(std::isinf(bound) ? json(bound > 0 ? "inf" : "-inf") : json(bound));
+  }
+  return out;
+}
+
+std::vector<double> BoundsFromJson(const json& j) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  std::vector<double> bounds;
+  for (const json& bound : j) {
+    bounds.push_back(bound == "inf" ? kInfinity : bound == "-inf" ? -kInfinity : double(bound));
+  }
+  return bounds;
+}
+
 json SpecToJson(const envs::EnvSpec& spec) {
   json parts = json::array();
   for (const auto& part : spec.observation) {
@@ -41,8 +61,8 @@ json SpecToJson(const envs::EnvSpec& spec) {
           {"action",
            {{"size", spec.action.size},
             {"num_choices", spec.action.num_choices},
-            {"low", spec.action.low},
-            {"high", spec.action.high},
+            {"low", BoundsToJson(spec.action.low)},
+            {"high", BoundsToJson(spec.action.high)},
             {"names", spec.action.names}}},
           {"max_episode_steps", spec.max_episode_steps},
           {"control_period_s", spec.control_period_s},
@@ -65,8 +85,8 @@ envs::EnvSpec SpecFromJson(const json& j, const std::string& source) {
   const json& action = j.at("action");
   spec.action.size = action.at("size");
   spec.action.num_choices = action.at("num_choices");
-  spec.action.low = action.at("low").get<std::vector<double>>();
-  spec.action.high = action.at("high").get<std::vector<double>>();
+  spec.action.low = BoundsFromJson(action.at("low"));
+  spec.action.high = BoundsFromJson(action.at("high"));
   spec.action.names = action.at("names").get<std::vector<std::string>>();
   spec.max_episode_steps = j.at("max_episode_steps");
   spec.control_period_s = j.at("control_period_s");

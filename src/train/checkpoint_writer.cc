@@ -1,6 +1,8 @@
 #include "train/checkpoint_writer.h"
 
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "core/error.h"
@@ -22,12 +24,12 @@ CheckpointWriter::~CheckpointWriter() {
   thread_.join();
 }
 
-void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files,
-                             std::vector<int64_t> protect) {
+void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect,
+                             std::function<void()> after) {
   Wait();
   {
     std::lock_guard lock(mutex_);
-    job_ = Job{step, std::move(files), std::move(protect)};
+    job_ = Job{step, std::move(files), std::move(protect), std::move(after)};
   }
   changed_.notify_all();
 }
@@ -35,10 +37,12 @@ void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files,
 void CheckpointWriter::Wait() {
   std::unique_lock lock(mutex_);
   if (!changed_.wait_for(lock, kDeadline, [this] { return !job_; })) {
-    throw RunError({.what = fmt::format("checkpoint {} is not written after {} s", job_->step,
-                                        kDeadline.count()),
-                    .where = root_.string(),
-                    .hint = "does the disk hang?"});
+    const Error error = RunError({.what = fmt::format("checkpoint {} is not written after {} s",
+                                                      job_->step, kDeadline.count()),
+                                  .where = root_.string(),
+                                  .hint = "does the disk hang?"});
+    std::fprintf(stderr, "pawl: %s\n", error.what());
+    std::_Exit(error.exit_code());
   }
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
@@ -54,6 +58,7 @@ void CheckpointWriter::Loop() {
     std::exception_ptr error;
     try {
       nn::CommitCheckpoint(root_, job.step, job.files);
+      if (job.after) job.after();
       nn::PruneCheckpoints(root_, keep_, job.protect);
     } catch (...) {
       error = std::current_exception();

@@ -4,6 +4,7 @@
 #pragma once
 #include <condition_variable>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -16,9 +17,13 @@ class CheckpointWriter {
  public:
   CheckpointWriter(std::filesystem::path root, int keep);
   ~CheckpointWriter();  // waits for the last write; its error is lost (call Wait first)
-  // Waits for the write before, then starts this one. protect: steps that pruning must leave.
-  void Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect);
-  // Returns when nothing is being written; throws what the last write threw.
+  // Waits for the write before, then starts this one: the checkpoint, then `after` (files that name
+  // it), then the removal of old ones but those in `protect`, so that no file ever names a
+  // checkpoint that is not there.
+  void Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect,
+             std::function<void()> after = nullptr);
+  // Returns when nothing is being written; throws what the last write threw. A disk that hangs for
+  // minutes ends the program with one line: a thread inside a write cannot be given up.
   void Wait();
 
  private:
@@ -26,6 +31,7 @@ class CheckpointWriter {
     int64_t step;
     nn::CheckpointFiles files;
     std::vector<int64_t> protect;
+    std::function<void()> after;
   };
   void Loop();
   std::filesystem::path root_;

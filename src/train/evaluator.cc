@@ -40,7 +40,8 @@ class Player {
       outcome.success_any |= result.success;
       outcome.divergence = result.divergence;
       if (request_.on_step && episode == request_.first_episode) request_.on_step(*env);
-      if (result.terminated || result.truncated) return outcome;
+      const bool cut = policy_.spec.max_episode_steps == 0 && outcome.length == kMaxEvaluationSteps;
+      if (result.terminated || result.truncated || cut) return outcome;
     }
   }
 

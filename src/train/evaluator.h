@@ -12,6 +12,9 @@
 
 namespace pawl::train {
 
+// An episode of an environment without a time limit is cut off here.
+constexpr int kMaxEvaluationSteps = 10'000;
+
 struct EpisodeOutcome {
   double episode_return = 0;
   int length = 0;

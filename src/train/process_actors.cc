@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -31,8 +32,17 @@ struct Pipe {
   Pipe() {
     int ends[2];
     PAWL_CHECK(pipe2(ends, O_CLOEXEC) == 0, "pipe2: {}", std::strerror(errno));
-    read = ends[0];
-    write = ends[1];
+    read = MoveUp(ends[0]);
+    write = MoveUp(ends[1]);
+  }
+
+ private:
+  // Above the fixed numbers in the child, which dup2 would overwrite.
+  static int MoveUp(int fd) {
+    const int moved = fcntl(fd, F_DUPFD_CLOEXEC, kActorReplyFd + 1);
+    PAWL_CHECK_GE(moved, 0, "fcntl: {}", std::strerror(errno));
+    close(fd);
+    return moved;
   }
 };
 
@@ -44,7 +54,8 @@ struct Child {
   int command_fd = -1, reply_fd = -1;
   int deaths_in_a_row = 0;
   bool waiting = false;        // a reply is due
-  Clock::time_point deadline;  // of that reply
+  Clock::time_point deadline;  // of that reply, or of the next step towards it
+  uint64_t heartbeat = 0;      // at the last look
 };
 
 class ProcessActors : public ActorGroup {
@@ -132,11 +143,23 @@ class ProcessActors : public ActorGroup {
         if (fds[i].revents != 0) {
           ReadReply(*who[i], command);
         } else if (Clock::now() >= who[i]->deadline) {
+          if (Progressed(*who[i])) continue;
           Replace(*who[i], command,
                   fmt::format("did not answer within {:g} s", setup_.actors.deadline_s));
         }
       }
     }
+  }
+
+  // Whether the child stepped since the last look; then it has as long again.
+  bool Progressed(Child& child) {
+    uint64_t now = 0;
+    for (int i = 0; i < child.num_envs; ++i) {
+      now += std::atomic_ref(slab_.heartbeat[child.first_env + i]).load(std::memory_order_relaxed);
+    }
+    if (now == std::exchange(child.heartbeat, now)) return false;
+    ExpectReply(child);
+    return true;
   }
 
   void ReadReply(Child& child, const ActorCommand& command) {
@@ -184,7 +207,7 @@ class ProcessActors : public ActorGroup {
 
   bool SkipReply(Child& child) {
     pollfd fd{.fd = child.reply_fd, .events = POLLIN, .revents = 0};
-    const int timeout_ms = static_cast<int>(setup_.actors.deadline_s * 1000);
+    const int timeout_ms = static_cast<int>(std::min(setup_.actors.deadline_s * 1000, 1e9));
     if (poll(&fd, 1, timeout_ms) <= 0) return false;
     ActorReply reply;
     if (!ReadAll(child.reply_fd, &reply, sizeof reply)) return false;

@@ -57,6 +57,7 @@ void RolloutSlab::Map() {
     c.Take(records, b * shape_.record_slots);
     c.Take(record_count, b);
     c.Take(phases, b);
+    c.Take(heartbeat, b);
     c.Take(state, b * shape_.state_bytes);
     c.Take(state_size, b);
     c.Take(reward, t * b);

@@ -73,6 +73,8 @@ class RolloutSlab {
   EpisodeReport* records = nullptr;  // [B, record_slots]
   int32_t* record_count = nullptr;   // [B]
   PhaseSeconds* phases = nullptr;    // [B] (each block adds to its first environment's slot)
+  uint64_t* heartbeat = nullptr;     // [B] steps done, ever (each block counts in its first
+                                     // environment's slot): a slow actor is not a dead one
   std::byte* state =
       nullptr;  // [B, state_bytes] saved environment after the last collect that asked for it
   uint64_t* state_size = nullptr;  // [B]

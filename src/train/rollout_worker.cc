@@ -1,6 +1,7 @@
 #include "train/rollout_worker.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "core/clock.h"
@@ -106,6 +107,8 @@ void RolloutWorker::StepBlock(Block& block, const CollectRequest& request, int t
   phases.observation += (normalized - begin) + (end - stepped);
   phases.inference += acted - normalized;
   phases.physics += stepped - acted;
+  // the supervising process looks at it while this one works
+  std::atomic_ref(slab_.heartbeat[first]).fetch_add(1, std::memory_order_relaxed);
 }
 
 // Policy forward and sampling for the whole block; noise is keyed by environment and step.

@@ -1,5 +1,10 @@
 #include "train/run_folder.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
@@ -10,6 +15,20 @@ namespace fs = std::filesystem;
 
 void WriteConfig(const RunFolder& folder, const TrainConfig& config) {
   core::WriteFileAtomic(folder.config(), core::ToToml(core::DescribeConfig(config)));
+}
+// Held until the process ends, however it ends: two processes that write one run would mix it.
+std::shared_ptr<const int> LockFolder(const fs::path& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::shared_ptr<const int> lock(new int(fd), [](const int* held) {
+    if (*held >= 0) close(*held);
+    delete held;
+  });
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    throw UserError({.what = fmt::format("another process is training in '{}'", path.string()),
+                     .expected = "a run that nobody is writing",
+                     .hint = "wait for it, or --run NAME takes another folder"});
+  }
+  return lock;
 }
 }  // namespace
 
@@ -25,13 +44,14 @@ RunFolder CreateRunFolder(const fs::path& path, const TrainConfig& config) {
                      .hint = "--resume goes on with it, --run NAME takes another"});
   }
   RunFolder folder{path};
-  fs::create_directories(folder.checkpoints(), error);
+  fs::create_directories(path, error);
   if (error) {
     throw UserError({.what = fmt::format("cannot make the run folder '{}' ({})", path.string(),
                                          error.message()),
                      .expected = "a writable place",
                      .hint = "--run NAME takes another"});
   }
+  folder.lock = LockFolder(path);
   WriteConfig(folder, config);
   return folder;
 }
@@ -44,6 +64,7 @@ RunFolder OpenRunFolder(const fs::path& path, const TrainConfig& config) {
                      .expected = "the folder of an earlier run",
                      .hint = "leave out --resume to start a new run"});
   }
+  folder.lock = LockFolder(path);
   TrainConfig before;
   core::LoadConfig(core::Table::ParseFile(folder.config().string()), before);
   TrainConfig same_length = config;

@@ -3,6 +3,7 @@
 // report.html. Decides what --resume means.
 #pragma once
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -13,6 +14,7 @@ namespace pawl::train {
 
 struct RunFolder {
   std::filesystem::path path;
+  std::shared_ptr<const int> lock;  // of the process that writes the run
   std::filesystem::path config() const { return path / "config.toml"; }
   std::filesystem::path metrics() const { return path / "metrics.jsonl"; }
   std::filesystem::path log() const { return path / "log.txt"; }
@@ -27,7 +29,7 @@ struct RunFolder {
 std::filesystem::path DefaultRunFolder(const std::string& config_path);
 
 // Makes the folder of a new run and writes config.toml. Throws UserError when it exists and is not
-// empty.
+// empty, or another process holds it.
 RunFolder CreateRunFolder(const std::filesystem::path& path, const TrainConfig& config);
 
 // Opens an existing run to go on with. Throws UserError when the folder is missing or its config

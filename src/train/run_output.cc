@@ -45,10 +45,14 @@ void RunOutput::Write(int64_t env_steps, const track::Metrics& metrics) {
   }
 }
 
-void RunOutput::Interrupted(int64_t updates, int64_t env_steps) {
-  progress_.reset();
+void RunOutput::Flush() {
   jsonl_->Flush();
   tensorboard_->Flush();
+}
+
+void RunOutput::Interrupted(int64_t updates, int64_t env_steps) {
+  progress_.reset();
+  Flush();
   std::printf(
       "interrupted after %lld updates (%lld steps); saved. Go on with the same command and "
       "--resume\n",
@@ -62,8 +66,7 @@ void RunOutput::Closing(const std::string& what) {
 
 void RunOutput::Finish(const RunSummary& summary) {
   progress_.reset();
-  jsonl_->Flush();
-  tensorboard_->Flush();
+  Flush();
   std::printf("\n%s: %lld steps, %lld updates in %.1f s of training%s\n", config_.env.id.c_str(),
               static_cast<long long>(summary.env_steps), static_cast<long long>(summary.updates),
               summary.time_s,

@@ -35,6 +35,7 @@ class RunOutput {
   // The start-up lines.
   void Begin(const std::string& update_path, const ActorGroup& actors, int64_t env_steps);
   void Write(int64_t env_steps, const track::Metrics& metrics);
+  void Flush();  // metrics and events onto the disk
   // A line of what the run does once training is over.
   void Closing(const std::string& what);
   void Interrupted(int64_t updates, int64_t env_steps);

@@ -17,6 +17,13 @@ void CheckTrainConfig(const TrainConfig& config) {
                      .where = "device",
                      .expected = "cpu or cuda"});
   }
+  algos::CheckPpoConfig(config.ppo);
+  if (config.eval.every_updates == 0 &&
+      (config.eval.stop_at_success > 0 || config.eval.stop_at_return != 0)) {
+    throw UserError({.what = "a goal to stop at is set, but nothing evaluates during training",
+                     .where = "eval.every_updates",
+                     .expected = "a number of updates above 0"});
+  }
   const int64_t rows = int64_t{config.ppo.horizon} * config.env.num_envs;
   if (config.ppo.minibatch > rows) {
     throw UserError({.what = fmt::format("ppo.minibatch {} is larger than a rollout of {} rows",

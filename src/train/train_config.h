@@ -52,7 +52,7 @@ struct CheckpointConfig {
   template <class V>
   void Visit(V& v) {
     v.Field("every_updates", every_updates,
-            {.help = "updates between checkpoints; 0 = about 2 s of work", .min = 0});
+            {.help = "updates between checkpoints; 0 = about 1.5 s of work", .min = 0});
     v.Field("keep", keep, {.help = "newest checkpoints kept, beside the best", .min = 1});
   }
 };

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "kernels/cuda_library.h"
+#include "track/report.h"
 #include "train/checkpoint_writer.h"
 #include "train/collector.h"
 #include "train/evaluate_policy.h"
@@ -33,9 +34,37 @@ struct LoopState {
   double best = -std::numeric_limits<double>::infinity();  // success rate, or return where there is
                                                            // no success
   int64_t best_step = -1;
-  CollectSeconds collect;  // of earlier processes of this run
+  bool reached_goal = false;  // an evaluation passed eval.stop_at_*
+  CollectSeconds collect;     // of earlier processes of this run
   double learning_s = 0, other_s = 0;
 };
+
+// The policy that init_from names. Throws UserError where it is not of this environment, network
+// and normalisation: its weights would mean something else here.
+nn::Policy InitialPolicy(const TrainConfig& config, const envs::EnvSpec& spec,
+                         const kernels::MlpShape& shape) {
+  std::vector<std::string> skipped;
+  const FoundCheckpoint found = FindCheckpoint(config.init_from, /*best=*/false, skipped);
+  for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
+  nn::Policy policy = nn::PolicyFromFiles(found.files, found.folder.string());
+  auto differences = nn::SpecDifferences(policy.spec, spec);
+  const auto& there = policy.shape;
+  if (there.hidden != shape.hidden || there.activation != shape.activation ||
+      there.shared != shape.shared || there.head != shape.head) {
+    differences.push_back("another network (policy.*)");
+  }
+  if (policy.normalizer.observation != config.normalize.observation) {
+    differences.push_back(fmt::format("normalize.observation: trained with {}, here {}",
+                                      policy.normalizer.observation, config.normalize.observation));
+  }
+  if (!differences.empty()) {
+    throw UserError({.what = fmt::format("init_from '{}' does not fit this run ({})",
+                                         config.init_from, fmt::join(differences, "; ")),
+                     .where = "init_from",
+                     .expected = "a policy of the same environment, network and normalisation"});
+  }
+  return policy;
+}
 
 class TrainRun {
  public:
@@ -52,11 +81,12 @@ class TrainRun {
  private:
   bool LoadNewest();
   void StartFresh();
-  void InitFrom(const std::string& path);
   void Update();
   track::Metrics UpdateMetrics(const algos::UpdateMetrics& learned, double steps_per_s) const;
   bool EvaluateDue(track::Metrics& metrics);
   void SaveCheckpoint();
+  std::string BestJson() const;
+  void WriteBest() const;
   bool CheckpointDue() const;
   void Finish();
   nn::Policy CurrentPolicy() const;
@@ -76,7 +106,6 @@ class TrainRun {
   double started_ = core::MonotonicSeconds();
   int64_t first_update_ = 0;      // of this process
   int64_t last_checkpoint_ = -1;  // update number
-  bool stop_early_ = false;
 };
 
 int TrainRun::Run(bool resume) {
@@ -87,10 +116,10 @@ int TrainRun::Run(bool resume) {
   output_->Begin(learner_.PathDescription(), collector_.actors(), collector_.env_steps());
   first_update_ = state_.updates;
   InstallInterruptHandler();
-  while (!Done() && !stop_early_) {
+  while (!Done() && !state_.reached_goal) {
     Update();
     if (Interrupted()) {
-      SaveCheckpoint();
+      if (last_checkpoint_ != state_.updates) SaveCheckpoint();
       writer_->Wait();
       output_->Interrupted(state_.updates, collector_.env_steps());
       return 130;
@@ -102,25 +131,12 @@ int TrainRun::Run(bool resume) {
 
 void TrainRun::StartFresh() {
   output_->CutBack(0, 0);
-  if (!config_.init_from.empty()) InitFrom(config_.init_from);
-  collector_.Start(learner_.Weights());
-}
-
-void TrainRun::InitFrom(const std::string& path) {
-  std::vector<std::string> skipped;
-  const FoundCheckpoint found = FindCheckpoint(path, /*best=*/false, skipped);
-  for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
-  const nn::Policy policy = nn::PolicyFromFiles(found.files, found.folder.string());
-  const auto differences = nn::SpecDifferences(policy.spec, probe_->Spec());
-  if (!differences.empty() || nn::FlatWeightsSize(policy.shape) != nn::FlatWeightsSize(shape_)) {
-    throw UserError(
-        {.what = fmt::format("init_from '{}' does not fit this run ({})", path,
-                             differences.empty() ? "another network" : differences.front()),
-         .where = "init_from",
-         .expected = "a policy of the same environment and network"});
+  if (!config_.init_from.empty()) {
+    const nn::Policy policy = InitialPolicy(config_, probe_->Spec(), shape_);
+    learner_.SetWeights(policy.weights.span());
+    collector_.normalizer().StartFrom(policy.normalizer);
   }
-  learner_.SetWeights(policy.weights.span());
-  collector_.normalizer().StartFrom(policy.normalizer);
+  collector_.Start(learner_.Weights());
 }
 
 // Goes on from the newest checkpoint that reads whole; false when there is none.
@@ -128,6 +144,10 @@ bool TrainRun::LoadNewest() {
   std::vector<std::string> skipped;
   const auto found = NewestCheckpoint(folder_.checkpoints(), skipped);
   for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
+  // what was refused must not count among the newest when old ones are removed
+  for (const auto& ref : nn::ListCheckpoints(folder_.checkpoints())) {
+    if (!found || ref.step > found->step) nn::SetCheckpointAside(ref.folder);
+  }
   if (!found) return false;
   const std::string source = found->folder.string();
   const auto arrays = core::FromSafetensors(found->files.at("state/training.safetensors"), source);
@@ -136,6 +156,7 @@ bool TrainRun::LoadNewest() {
   state_.updates = arrays.GetScalar<int64_t>("loop/updates");
   state_.best = arrays.GetScalar<double>("loop/best");
   state_.best_step = arrays.GetScalar<int64_t>("loop/best_step");
+  state_.reached_goal = arrays.GetScalar<int64_t>("loop/reached_goal") != 0;
   const auto clocks = core::FromSafetensors(found->files.at("state/clocks.safetensors"), source);
   state_.time_s = clocks.GetScalar<double>("time_s");
   const auto seconds = clocks.Get<double>("phases");
@@ -144,6 +165,7 @@ bool TrainRun::LoadNewest() {
   state_.learning_s = seconds[5];
   state_.other_s = seconds[6];
   last_checkpoint_ = state_.updates;
+  WriteBest();  // it is written after its checkpoint: the process may have died in between
   output_->CutBack(state_.updates, collector_.env_steps());
   PAWL_LOG_INFO("resumed from {} ({} updates, {} steps)", source, state_.updates,
                 collector_.env_steps());
@@ -163,8 +185,10 @@ void TrainRun::Update() {
   auto metrics = UpdateMetrics(learned, (collector_.env_steps() - steps_before) / (end - begin));
   const bool new_best = EvaluateDue(metrics);
   output_->Write(collector_.env_steps(), metrics);
+  const double written = core::MonotonicSeconds();
+  state_.other_s += written - end;
   if (new_best || CheckpointDue()) SaveCheckpoint();
-  state_.other_s += core::MonotonicSeconds() - end;
+  state_.other_s += core::MonotonicSeconds() - written;
 }
 
 track::Metrics TrainRun::UpdateMetrics(const algos::UpdateMetrics& learned,
@@ -218,8 +242,9 @@ bool TrainRun::EvaluateDue(track::Metrics& metrics) {
                                  {"eval_success_low", success ? result.success_ci95.low : kNaN},
                                  {"eval_success_high", success ? result.success_ci95.high : kNaN}});
   if (eval.stop_at_success > 0 && success && result.success_rate >= eval.stop_at_success)
-    stop_early_ = true;
-  if (eval.stop_at_return != 0 && result.return_mean >= eval.stop_at_return) stop_early_ = true;
+    state_.reached_goal = true;
+  if (eval.stop_at_return != 0 && result.return_mean >= eval.stop_at_return)
+    state_.reached_goal = true;
   const double score = success ? result.success_rate : result.return_mean;
   if (!(score > state_.best)) return false;
   state_.best = score;
@@ -265,6 +290,7 @@ void TrainRun::SaveCheckpoint() {
   arrays.PutScalar<int64_t>("loop/updates", state_.updates);
   arrays.PutScalar<double>("loop/best", state_.best);
   arrays.PutScalar<int64_t>("loop/best_step", state_.best_step);
+  arrays.PutScalar<int64_t>("loop/reached_goal", state_.reached_goal);
   files["state/training.safetensors"] = core::ToSafetensors(arrays);
   // clocks apart, so that the training state of two equal runs is the same bytes
   core::ArrayMap clocks;
@@ -282,13 +308,22 @@ void TrainRun::SaveCheckpoint() {
   files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
   std::vector<int64_t> protect;
   if (state_.best_step >= 0) protect.push_back(state_.best_step);
-  writer_->Start(collector_.env_steps(), std::move(files), protect);
+  output_->Flush();  // no checkpoint before the metrics up to it are on the disk
+  const bool new_best = state_.best_step == collector_.env_steps();
+  writer_->Start(
+      collector_.env_steps(), std::move(files), protect,
+      new_best ? [path = folder_.best(), text = BestJson()] { core::WriteFileAtomic(path, text); }
+               : std::function<void()>());
   last_checkpoint_ = state_.updates;
-  if (state_.best_step == collector_.env_steps()) {
-    writer_->Wait();  // best.json names a checkpoint that exists
-    const nlohmann::json best = {{"step", state_.best_step}, {"score", state_.best}};
-    core::WriteFileAtomic(folder_.best(), best.dump() + "\n");
-  }
+}
+
+std::string TrainRun::BestJson() const {
+  const nlohmann::json best = {{"step", state_.best_step}, {"score", state_.best}};
+  return best.dump() + "\n";
+}
+
+void TrainRun::WriteBest() const {
+  if (state_.best_step >= 0) core::WriteFileAtomic(folder_.best(), BestJson());
 }
 
 void TrainRun::Finish() {
@@ -297,7 +332,7 @@ void TrainRun::Finish() {
   RunSummary summary{.env_steps = collector_.env_steps(),
                      .updates = state_.updates,
                      .time_s = Elapsed(),
-                     .stopped_early = stop_early_};
+                     .stopped_early = state_.reached_goal};
   if (config_.eval.final_episodes > 0) {
     output_->Closing(fmt::format("evaluating {} episodes", config_.eval.final_episodes));
     const double begin = core::MonotonicSeconds();
@@ -318,22 +353,22 @@ void TrainRun::Finish() {
   output_->Finish(summary);
 }
 
-void DryRun(const TrainConfig& config, const std::string& run_folder) {
+// What can only be checked by making it: environment, network, update path, first weights.
+// Returns the lines that --dry-run prints.
+std::string CheckRun(const TrainConfig& config) {
   const auto env = envs::MakeEnv(config.env, config.seed, 0);
   const auto& spec = env->Spec();
   const auto shape = nn::MakeShape(config.policy, spec);
   const algos::PpoLearner learner(config.ppo, config.policy, shape, config.seed, config.device);
+  if (!config.init_from.empty()) InitialPolicy(config, spec, shape);
   const int64_t per_update = int64_t{config.ppo.horizon} * config.env.num_envs;
-  std::printf(
-      "config is valid; nothing was started\n"
-      "  environment  %s (version %s), %d in parallel, observation %d, action %d\n"
-      "  updates      %lld of %lld steps (%d environments x %d steps)\n"
-      "  update path  %s\n"
-      "  run folder   %s\n",
-      spec.id.c_str(), spec.version.c_str(), config.env.num_envs, spec.ObservationSize(),
-      spec.action.size, static_cast<long long>((config.total_steps + per_update - 1) / per_update),
-      static_cast<long long>(per_update), config.env.num_envs, config.ppo.horizon,
-      learner.PathDescription().c_str(), run_folder.c_str());
+  return fmt::format(
+      "  environment  {} (version {}), {} in parallel, observation {}, action {}\n"
+      "  updates      {} of {} steps ({} environments x {} steps)\n"
+      "  update path  {}\n",
+      spec.id, spec.version, config.env.num_envs, spec.ObservationSize(), spec.action.size,
+      (config.total_steps + per_update - 1) / per_update, per_update, config.env.num_envs,
+      config.ppo.horizon, learner.PathDescription());
 }
 
 }  // namespace
@@ -344,13 +379,16 @@ int Train(const TrainOptions& options) {
   if (config.device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
   const auto path = options.run_folder.empty() ? DefaultRunFolder(options.config_path)
                                                : std::filesystem::path(options.run_folder);
+  const std::string lines = CheckRun(config);  // before the first file is written
   if (options.dry_run) {
-    DryRun(config, path.string());
+    std::printf("config is valid; nothing was started\n%s  run folder   %s\n", lines.c_str(),
+                path.c_str());
     return 0;
   }
   const RunFolder folder =
       options.resume ? OpenRunFolder(path, config) : CreateRunFolder(path, config);
   if (options.resume && std::filesystem::exists(folder.summary())) {
+    if (!std::filesystem::exists(folder.report())) track::WriteReport(folder.path);
     std::printf("run '%s' is finished already; nothing to do\n", path.c_str());
     return 0;
   }

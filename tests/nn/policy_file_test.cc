@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "nn/policy_config.h"
 #include "nn/policy_runner.h"
 
@@ -44,6 +46,18 @@ TEST(PolicyFile, ReadsBackEveryNumberOfEveryKindOfPolicy) {
     AddPolicyFiles(after, again);
     EXPECT_EQ(files, again);
   }
+}
+
+// A motor without ctrlrange. JSON has no infinity.
+TEST(PolicyFile, UnboundedActionsComeBack) {
+  Policy before = MakePolicy("Pendulum-v1", {});
+  before.spec.action.low[0] = -std::numeric_limits<double>::infinity();
+  before.spec.action.high[0] = std::numeric_limits<double>::infinity();
+  CheckpointFiles files;
+  AddPolicyFiles(before, files);
+  const Policy after = PolicyFromFiles(files, "test");
+  EXPECT_EQ(after.spec.action.low, before.spec.action.low);
+  EXPECT_EQ(after.spec.action.high, before.spec.action.high);
 }
 
 TEST(PolicyFile, EveryDifferenceOfTheEnvironmentIsNamed) {

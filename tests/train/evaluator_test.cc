@@ -33,6 +33,14 @@ TEST(Evaluate, DoesNotDependOnTheNumberOfThreads) {
   }
 }
 
+TEST(Evaluate, CutsOffAnEpisodeThatHasNoEnd) {
+  nn::Policy policy = RandomPolicy("Pendulum-v1");
+  policy.env.args = core::Table::ParseString("max_episode_steps = 0", "test");
+  policy.spec = envs::MakeEnv(policy.env, 1, 0)->Spec();
+  const auto result = Evaluate(policy, {.episodes = 1, .threads = 1});
+  EXPECT_EQ(result.episode_length_mean, kMaxEvaluationSteps);
+}
+
 TEST(Evaluate, PlaysOnItsOwnSeedsAndWholeEpisodes) {
   const auto policy = RandomPolicy("Pendulum-v1");
   const auto a = Evaluate(policy, {.episodes = 3, .seed = 1, .threads = 1});

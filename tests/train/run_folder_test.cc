@@ -63,12 +63,25 @@ TEST(RunFolder, AMissingOneIsBadUsage) {
   }
 }
 
+TEST(RunFolder, HasOneWriterAtATime) {
+  TempFolder folder;
+  const auto config = Small(folder);
+  {
+    const RunFolder held = CreateRunFolder(folder / "run", config);
+    EXPECT_NE(ErrorOf([&] { OpenRunFolder(folder / "run", config); }).find("another process"),
+              std::string::npos);
+  }
+  OpenRunFolder(folder / "run", config);
+}
+
 TEST(TrainConfig, BadValuesAreNamed) {
   TempFolder folder;
   EXPECT_NE(ErrorOf([&] { Small(folder, {"env.num_envs=0"}); }).find("num_envs"),
             std::string::npos);
   EXPECT_NE(ErrorOf([&] { Small(folder, {"ppo.gama=0.9"}); }).find("ppo.gamma"), std::string::npos);
   EXPECT_NE(ErrorOf([&] { Small(folder, {"ppo.minibatch=100000"}); }).find("rollout"),
+            std::string::npos);
+  EXPECT_NE(ErrorOf([&] { Small(folder, {"eval.stop_at_return=5"}); }).find("eval.every_updates"),
             std::string::npos);
   EXPECT_NE(ErrorOf([&] { Small(folder, {"device=tpu"}); }).find("cpu or cuda"), std::string::npos);
   EXPECT_NE(ErrorOf([&] { Small(folder, {"env.id=Pendulum-v2"}); }).find("Pendulum-v1"),

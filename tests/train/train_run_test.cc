@@ -68,6 +68,53 @@ TEST(Train, ResumeContinuesBitForBitFromAnyCheckpoint) {
   }
 }
 
+// Killed after the goal was reached but before the run was closed.
+TEST(Train, ResumeAfterAnEarlyStopDoesNotTrainOn) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  const std::vector<std::string> goal = {"eval.every_updates=2", "eval.episodes=1",
+                                         "eval.stop_at_return=-1e6"};
+  ASSERT_EQ(RunTraining(config, folder / "run", goal), 0);
+  const auto metrics = MetricsWithoutClocks(folder / "run");
+  ASSERT_EQ(metrics.size(), 2u);
+  const auto state = NewestState(folder / "run");
+  fs::remove(folder / "run" / "summary.json");
+  fs::remove(folder / "run" / "best.json");
+  ASSERT_EQ(RunTraining(config, folder / "run", goal, /*resume=*/true), 0);
+  EXPECT_EQ(MetricsWithoutClocks(folder / "run"), metrics);
+  EXPECT_EQ(NewestState(folder / "run"), state);
+  EXPECT_TRUE(fs::exists(folder / "run" / "summary.json"));
+  EXPECT_TRUE(fs::exists(folder / "run" / "best.json"));  // written again from the state
+}
+
+TEST(Train, NewCheckpointsStayWhereNewerOnesAreDamaged) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  const std::vector<std::string> keep = {"checkpoint.keep=2"};
+  ASSERT_EQ(RunTraining(config, folder / "run", keep), 0);
+  const auto state = NewestState(folder / "run");
+  const auto all = nn::ListCheckpoints(folder / "run" / "checkpoints");
+  ASSERT_EQ(all.size(), 2u);
+  for (const auto& checkpoint : all) fs::resize_file(checkpoint.folder / "index.json", 3);
+  fs::remove(folder / "run" / "summary.json");
+  ASSERT_EQ(RunTraining(config, folder / "run", keep, /*resume=*/true), 0);
+  EXPECT_EQ(NewestState(folder / "run"), state);
+  EXPECT_EQ(nn::ListCheckpoints(folder / "run" / "checkpoints").size(), 2u);
+}
+
+TEST(Train, AFirstPolicyMustFitTheRun) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  ASSERT_EQ(RunTraining(config, folder / "run"), 0);
+  const auto from = "init_from=" + (folder / "run").string();
+  EXPECT_EQ(RunTraining(config, folder / "next", {from}), 0);
+  for (const char* other : {"policy.activation=relu", "policy.squash=true", "policy.hidden=[8]",
+                            "normalize.observation=false", "env.id=CartPole-v1"}) {
+    EXPECT_THROW(RunTraining(config, folder / "other", {from, other}), Error) << other;
+    EXPECT_FALSE(fs::exists(folder / "other")) << other;  // nothing is left in the way
+  }
+}
+
 TEST(Train, ResumeOfAFinishedRunChangesNothing) {
   TempFolder folder;
   const auto config = WriteSmallConfig(folder / "c.toml");
