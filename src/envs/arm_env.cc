@@ -27,8 +27,6 @@ ArmEnv::ArmEnv(const ArmArgs& args, const Setup& setup)
   spec_.max_episode_steps = args.max_episode_steps;
   spec_.control_period_s = arm_->rig.config.control_period;
   spec_.has_success = true;
-  view_.model = arm_->model.get();
-  view_.data = &sim_.data();
 }
 
 void ArmEnv::FinishSpec(std::vector<ObservationPart> parts, std::vector<std::string> extra_names,
@@ -76,25 +74,23 @@ void ArmEnv::Reset(core::Philox rng, std::span<double> observation) {
 // those of the present state wherever they are read: nothing lags behind qpos, neither for the
 // inverse kinematics nor for observation and reward.
 StepResult ArmEnv::Step(std::span<const double> action, std::span<double> observation) {
-  mjData& data = sim_.data();
   const mjModel& m = model();
-  // after a load: the same function of the same state as when it was saved, and it changes none of
-  // it
-  if (!derived_) mj_step1(&m, &data);
-  derived_ = true;
-  control_.Act(action, data);
-  const int targets_every = std::max(1, arm_->substeps / 2);
-  const mjWarningStat* warning = data.warning;
-  for (int i = 0; i < arm_->substeps; ++i) {
-    if (i % targets_every == 0) control_.WriteTargets(data);
-    mj_step2(&m, &data);
-    mj_step1(&m, &data);
-    if ((warning[mjWARN_BADQPOS].number | warning[mjWARN_BADQVEL].number |
-         warning[mjWARN_BADQACC].number) != 0) [[unlikely]]
-      break;
-  }
+  const Divergence divergence = sim_.Run([&](mjData& data) {
+    // after a load: the same function of the same state as when it was saved, and it changes none
+    // of it
+    if (!derived_) mj_step1(&m, &data);
+    derived_ = true;
+    control_.Act(action, data);
+    const int targets_every = std::max(1, arm_->substeps / 2);
+    for (int i = 0; i < arm_->substeps; ++i) {
+      if (i % targets_every == 0) control_.WriteTargets(data);
+      mj_step2(&m, &data);
+      mj_step1(&m, &data);
+      if (MujocoSim::HasBadWarning(data)) [[unlikely]]
+        break;
+    }
+  });
   StepResult result;
-  const Divergence divergence = sim_.TakeDivergence();
   if (divergence != Divergence::kNone) [[unlikely]] {
     result = {.terminated = true, .divergence = divergence};
     std::fill(extra_.begin(), extra_.end(), 0.0);
@@ -159,6 +155,11 @@ void ArmEnv::LoadState(core::ByteReader& in) {
   derived_ = false;
 }
 
-MujocoScene ArmEnv::Scene() const { return view_; }
+MujocoScene ArmEnv::Scene() const {
+  MujocoScene scene = view_;
+  scene.model = &model();
+  scene.data = &data();
+  return scene;
+}
 
 }  // namespace pawl::envs

@@ -6,8 +6,6 @@
 #include <map>
 #include <mutex>
 
-#include "envs/mujoco_log.h"
-
 namespace pawl::envs {
 namespace {
 
@@ -101,24 +99,14 @@ void MujocoSim::ResetTo(std::span<const double> qpos, std::span<const double> qv
 
 Divergence MujocoSim::Step(std::span<const double> control, int substeps) {
   PAWL_DCHECK(static_cast<int>(control.size()) == model_->nu);
-  std::copy(control.begin(), control.end(), data_->ctrl);
-  const mjWarningStat* warning = data_->warning;
-  try {
+  return Run([&](mjData& data) {
+    std::copy(control.begin(), control.end(), data.ctrl);
     for (int i = 0; i < substeps; ++i) {
-      mj_step(model_.get(), data_.get());
-      if ((warning[mjWARN_BADQPOS].number | warning[mjWARN_BADQVEL].number |
-           warning[mjWARN_BADQACC].number) != 0) [[unlikely]]
+      mj_step(model_.get(), &data);
+      if (HasBadWarning(data)) [[unlikely]]
         break;
     }
-  } catch (const MujocoMemoryError&) {
-    MakeData();
-    return Divergence::kConstraintMemory;
-  } catch (...) {
-    // the handler threw through mj_step: what it left half done is not usable
-    MakeData();
-    throw;
-  }
-  return TakeDivergence();
+  });
 }
 
 Divergence MujocoSim::TakeDivergence() {

@@ -11,6 +11,7 @@
 
 #include "core/bytes.h"
 #include "envs/env.h"
+#include "envs/mujoco_log.h"
 
 namespace pawl::envs {
 
@@ -39,13 +40,31 @@ class MujocoSim {
   // Gymnasium's reset: mj_resetData, qpos [nq] and qvel [nv] set, mj_forward.
   void ResetTo(std::span<const double> qpos, std::span<const double> qvel);
   // Holds control [nu] for `substeps` calls of mj_step, stopping at the first with bad numbers.
-  // Says what went wrong, then the state must not be used any more before the next reset. An error
-  // of MuJoCo throws (running out of the simulation's memory is a divergence instead); the mjData
-  // is then a new one in the initial state.
   [[nodiscard]] Divergence Step(std::span<const double> control, int substeps);
-  // The second half of Step for tasks with their own loop of mj_step: reads and clears the
-  // warnings, checks qpos and qvel.
-  [[nodiscard]] Divergence TakeDivergence();
+  // Runs advance(mjData&), a task's own loop of physics steps (which ends where HasBadWarning says
+  // so). Says what went wrong, then the state must not be used any more before the next reset. An
+  // error of MuJoCo throws (running out of the simulation's memory is a divergence instead); data()
+  // is then another mjData, in the initial state.
+  template <class Advance>
+  [[nodiscard]] Divergence Run(const Advance& advance) {
+    try {
+      advance(*data_);
+    } catch (const MujocoMemoryError&) {
+      MakeData();
+      return Divergence::kConstraintMemory;
+    } catch (...) {
+      // it was thrown through a function of MuJoCo: what that left half done is not usable
+      MakeData();
+      throw;
+    }
+    return TakeDivergence();
+  }
+  // Whether a step since the last Run found bad numbers.
+  static bool HasBadWarning(const mjData& data) {
+    const mjWarningStat* warning = data.warning;
+    return (warning[mjWARN_BADQPOS].number | warning[mjWARN_BADQVEL].number |
+            warning[mjWARN_BADQACC].number) != 0;
+  }
 
   // mjSTATE_INTEGRATION. What MuJoCo computes from it (xpos, cvel, ...) is neither saved nor
   // recomputed: mj_step computes it from the same state first. A task that reads such a field from
@@ -62,6 +81,8 @@ class MujocoSim {
     void operator()(mjData* data) const { mj_deleteData(data); }
   };
   void MakeData();
+  // Reads and clears the warnings, checks qpos and qvel.
+  Divergence TakeDivergence();
 
   SharedModel model_;
   std::unique_ptr<mjData, DeleteData> data_;

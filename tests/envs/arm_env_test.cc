@@ -344,6 +344,32 @@ TEST_P(ArmTask, StateSavedInContactContinuesInEveryBit) {
   }
 }
 
+// Takes all of a simulation's memory but a kilobyte, as a pile of contacts would.
+void FillMemory(MujocoSim& sim) {
+  mjData& data = sim.data();
+  mj_markStack(&data);
+  mj_stackAllocByte(&data, data.narena - data.parena - data.pstack - 1024, 1);
+}
+
+TEST(ArmDivergence, RunningOutOfMemoryIsOneAndTheSimulationIsRenewed) {
+  Episode episode(Config("ArmReach")), other(Config("ArmReach"));
+  episode.Step({0, 0, 0, 0});
+  const std::vector<double> last = episode.observation;
+  auto& env = dynamic_cast<ArmEnv&>(*episode.env);
+  FillMemory(const_cast<MujocoSim&>(env.sim()));
+  const StepResult result = episode.Step({0, 0, 0, 0});
+  EXPECT_TRUE(result.terminated);
+  EXPECT_EQ(result.divergence, Divergence::kConstraintMemory);
+  EXPECT_EQ(result.reward, 0);
+  EXPECT_EQ(episode.observation, last);
+  EXPECT_EQ(env.Scene().data, &env.sim().data()) << "videos see the new one";
+  episode.Reset(1);
+  other.Reset(1);
+  EXPECT_EQ(episode.Step({1, 0, 0, 0}).divergence, Divergence::kNone);
+  other.Step({1, 0, 0, 0});
+  EXPECT_EQ(episode.observation, other.observation);
+}
+
 TEST(ArmDivergence, EndsTheEpisodeWithTheLastGoodObservation) {
   Episode episode(Config("ArmReach"));
   episode.Step({0, 0, 0, 0});
