@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -84,6 +85,26 @@ TEST_F(ProcessActors, OneKilledInTheMiddleOfARolloutIsReplacedAndNoBitChanges) {
   killer.join();
   EXPECT_EQ(out.rewards, reference_.rewards);
   EXPECT_EQ(out.log_probs, reference_.log_probs);
+}
+
+// The deadline is for a sign of life, not for a whole rollout.
+TEST(SlowProcessActors, AreLeftAlone) {
+  TempFolder folder;
+  const auto config =
+      LoadTrainConfig(WriteSmallConfig(folder / "c.toml").string(),
+                      {"actors.kind=process", "actors.deadline_s=2", "env.id=HalfCheetah-v5",
+                       "env.num_envs=4", "ppo.horizon=18000"});
+  const auto env = envs::MakeEnv(config.env, config.seed, 0);
+  const auto shape = nn::MakeShape(config.policy, env->Spec());
+  const auto weights = nn::InitialWeights(config.policy, shape, config.seed);
+  Collector collector(config, env->Spec(), shape, "");
+  collector.Start(weights.span());
+  const auto begin = std::chrono::steady_clock::now();
+  collector.Collect(weights.span(), 0);
+  if (std::chrono::steady_clock::now() - begin < std::chrono::seconds(2)) {
+    GTEST_SKIP() << "this machine is too fast for the deadline to pass";
+  }
+  EXPECT_EQ(collector.actors().replaced(), 0);
 }
 
 TEST_F(ProcessActors, NoneIsLeftBehind) {
