@@ -1,6 +1,5 @@
 #include "train/evaluate_policy.h"
 
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -15,23 +14,10 @@ namespace pawl::train {
 namespace {
 constexpr int kMaxVideoFrames = 450;
 
-nlohmann::json NumberOrNull(double x) {
-  return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json();
-}
-
 void PrintJson(const Evaluation& e, const std::string& checkpoint, const std::string& env) {
-  nlohmann::json ci = nullptr;
-  if (e.has_success) ci = {e.success_ci95.low, e.success_ci95.high};
-  const nlohmann::ordered_json json = {
-      {"episodes", e.episodes.size()},
-      {"success_rate", NumberOrNull(e.success_rate)},
-      {"success_ci95", ci},
-      {"return_mean", NumberOrNull(e.return_mean)},
-      {"return_ci95", {NumberOrNull(e.return_ci95.low), NumberOrNull(e.return_ci95.high)}},
-      {"episode_length_mean", NumberOrNull(e.episode_length_mean)},
-      {"success_any_rate", NumberOrNull(e.success_any_rate)},
-      {"checkpoint", checkpoint},
-      {"env", env}};
+  nlohmann::ordered_json json = ToJson(e);
+  json["checkpoint"] = checkpoint;
+  json["env"] = env;
   std::printf("%s\n", json.dump().c_str());
 }
 

@@ -1,6 +1,7 @@
 #include "train/evaluator.h"
 
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "core/thread_pool.h"
 #include "envs/action_map.h"
@@ -96,6 +97,18 @@ Evaluation Evaluate(const nn::Policy& policy, const EvaluationRequest& request) 
   result.return_ci95 = BootstrapMeanInterval(returns);
   result.episode_length_mean = Mean(lengths);
   return result;
+}
+
+nlohmann::ordered_json ToJson(const Evaluation& e) {
+  // NaN and infinity become null when printed
+  const auto interval = [](const Interval& i) { return nlohmann::ordered_json{i.low, i.high}; };
+  return {{"episodes", e.episodes.size()},
+          {"success_rate", e.success_rate},
+          {"success_ci95", e.has_success ? interval(e.success_ci95) : nullptr},
+          {"return_mean", e.return_mean},
+          {"return_ci95", interval(e.return_ci95)},
+          {"episode_length_mean", e.episode_length_mean},
+          {"success_any_rate", e.success_any_rate}};
 }
 
 }  // namespace pawl::train

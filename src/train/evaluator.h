@@ -3,6 +3,7 @@
 // threads). Called by the learner's thread.
 #pragma once
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <vector>
 
@@ -46,5 +47,9 @@ struct Evaluation {
 };
 
 Evaluation Evaluate(const nn::Policy& policy, const EvaluationRequest& request);
+
+// The figures of an evaluation by the names that `pawl eval --json` and summary.json give them;
+// null where undefined.
+nlohmann::ordered_json ToJson(const Evaluation& evaluation);
 
 }  // namespace pawl::train

@@ -1,6 +1,5 @@
 #include "train/run_output.h"
 
-#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -112,22 +111,15 @@ void RunOutput::PrintWhereTimeWent() const {
 
 // Written last of the run's own files: it marks the run as finished.
 void RunOutput::WriteSummary(const RunSummary& summary) const {
-  auto number = [](double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(); };
-  nlohmann::json json = {
-      {"env_steps", summary.env_steps},     {"updates", summary.updates},
-      {"time_s", summary.time_s},           {"evaluation_s", summary.evaluation_s},
-      {"video_s", summary.video_s},         {"stopped_early", summary.stopped_early},
-      {"machine", track::DescribeMachine()}};
-  if (summary.evaluation) {
-    const Evaluation& e = *summary.evaluation;
-    json["episodes"] = e.episodes.size();
-    json["success_rate"] = number(e.success_rate);
-    json["success_ci95"] = {e.success_ci95.low, e.success_ci95.high};
-    if (!e.has_success) json["success_ci95"] = nullptr;
-    json["return_mean"] = number(e.return_mean);
-    json["return_ci95"] = {number(e.return_ci95.low), number(e.return_ci95.high)};
-    json["episode_length_mean"] = number(e.episode_length_mean);
-  }
+  nlohmann::ordered_json json;
+  if (summary.evaluation) json = ToJson(*summary.evaluation);
+  json.update({{"env_steps", summary.env_steps},
+               {"updates", summary.updates},
+               {"time_s", summary.time_s},
+               {"evaluation_s", summary.evaluation_s},
+               {"video_s", summary.video_s},
+               {"stopped_early", summary.stopped_early},
+               {"machine", track::DescribeMachine()}});
   core::WriteFileAtomic(folder_.summary(), json.dump(1) + "\n");
 }
 

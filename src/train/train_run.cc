@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "envs/mujoco_view.h"
 #include "kernels/cuda_library.h"
 #include "track/report.h"
 #include "train/checkpoint_writer.h"
@@ -88,7 +89,8 @@ class TrainRun {
   std::string BestJson() const;
   void WriteBest() const;
   bool CheckpointDue() const;
-  void Finish();
+  void EvaluateAtTheEnd(RunSummary& summary);
+  void RecordAtTheEnd(RunSummary& summary);
   nn::Policy CurrentPolicy() const;
   Evaluation EvaluateNow(int episodes) const;
   double Elapsed() const { return state_.time_s + (core::MonotonicSeconds() - started_); }
@@ -118,14 +120,21 @@ int TrainRun::Run(bool resume) {
   InstallInterruptHandler();
   while (!Done() && !state_.reached_goal) {
     Update();
-    if (Interrupted()) {
-      if (last_checkpoint_ != state_.updates) SaveCheckpoint();
-      writer_->Wait();
-      output_->Interrupted(state_.updates, collector_.env_steps());
-      return 130;
-    }
+    if (Interrupted()) break;
   }
-  Finish();
+  if (last_checkpoint_ != state_.updates) SaveCheckpoint();
+  writer_->Wait();
+  RunSummary summary{.env_steps = collector_.env_steps(),
+                     .updates = state_.updates,
+                     .time_s = Elapsed(),
+                     .stopped_early = state_.reached_goal};
+  if (!Interrupted()) EvaluateAtTheEnd(summary);
+  if (!Interrupted()) RecordAtTheEnd(summary);
+  if (Interrupted()) {
+    output_->Interrupted(state_.updates, collector_.env_steps());
+    return 130;
+  }
+  output_->Finish(summary);
   return 0;
 }
 
@@ -253,7 +262,7 @@ bool TrainRun::EvaluateDue(track::Metrics& metrics) {
 }
 
 bool TrainRun::CheckpointDue() const {
-  if (Done()) return false;  // Finish saves
+  if (Done()) return false;  // the end saves
   int64_t every = config_.checkpoint.every_updates;
   if (every == 0) {
     const double per_update =
@@ -326,31 +335,25 @@ void TrainRun::WriteBest() const {
   if (state_.best_step >= 0) core::WriteFileAtomic(folder_.best(), BestJson());
 }
 
-void TrainRun::Finish() {
-  if (last_checkpoint_ != state_.updates) SaveCheckpoint();
-  writer_->Wait();
-  RunSummary summary{.env_steps = collector_.env_steps(),
-                     .updates = state_.updates,
-                     .time_s = Elapsed(),
-                     .stopped_early = state_.reached_goal};
-  if (config_.eval.final_episodes > 0) {
-    output_->Closing(fmt::format("evaluating {} episodes", config_.eval.final_episodes));
-    const double begin = core::MonotonicSeconds();
-    summary.evaluation = EvaluateNow(config_.eval.final_episodes);
-    summary.evaluation_s = core::MonotonicSeconds() - begin;
+void TrainRun::EvaluateAtTheEnd(RunSummary& summary) {
+  if (config_.eval.final_episodes == 0) return;
+  output_->Closing(fmt::format("evaluating {} episodes", config_.eval.final_episodes));
+  const double begin = core::MonotonicSeconds();
+  summary.evaluation = EvaluateNow(config_.eval.final_episodes);
+  summary.evaluation_s = core::MonotonicSeconds() - begin;
+}
+
+void TrainRun::RecordAtTheEnd(RunSummary& summary) {
+  if (!config_.eval.video || dynamic_cast<const envs::MujocoView*>(probe_.get()) == nullptr) return;
+  output_->Closing("recording a video");
+  const double begin = core::MonotonicSeconds();
+  try {
+    RecordVideo(CurrentPolicy(), config_.seed, /*episodes=*/3, folder_.video().string());
+    summary.video = true;
+  } catch (const Error& error) {
+    PAWL_LOG_WARN("no video: {}", error.what());
   }
-  if (config_.eval.video) {
-    output_->Closing("recording a video");
-    const double begin = core::MonotonicSeconds();
-    try {
-      RecordVideo(CurrentPolicy(), config_.seed, /*episodes=*/3, folder_.video().string());
-      summary.video = true;
-    } catch (const Error& error) {
-      PAWL_LOG_WARN("no video: {}", error.what());
-    }
-    summary.video_s = core::MonotonicSeconds() - begin;
-  }
-  output_->Finish(summary);
+  summary.video_s = core::MonotonicSeconds() - begin;
 }
 
 // What can only be checked by making it: environment, network, update path, first weights.
