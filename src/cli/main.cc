@@ -9,6 +9,8 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/log.h"
+#include "envs/mujoco_log.h"
 #include "train/actor_process.h"
 
 namespace pawl::cli {
@@ -32,6 +34,11 @@ int Main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], train::kActorArgument) == 0) {
     return train::ActorProcessMain(std::atoi(argv[2]));
   }
+  // deprecated words in a model that came with Pawl are nothing its user could change
+  envs::SetModelWarningSink([](const envs::ModelWarning& warning) {
+    const auto level = warning.own ? core::LogLevel::kWarn : core::LogLevel::kDebug;
+    PAWL_LOG_(level, "{}: {}", warning.path, warning.text);
+  });
   CLI::App app{"Pawl trains policies: robot arms in simulation and language models."};
   // a program with environments of its own (examples/custom_env) goes by its own name
   const std::string name = std::filesystem::path(argv[0]).filename();

@@ -2,6 +2,7 @@
 
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/ringbuffer_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -43,7 +44,11 @@ class TerminalSink : public spdlog::sinks::base_sink<std::mutex> {
   void flush_() override { std::fflush(stderr); }
 };
 
-std::shared_ptr<spdlog::logger> MakeLogger(const LogOptions& options) {
+// Lines from before there is a log file, which then begins with them.
+using EarlyLines = spdlog::sinks::ringbuffer_sink_mt;
+
+// early: null once the log was started
+std::shared_ptr<spdlog::logger> MakeLogger(const LogOptions& options, EarlyLines* early) {
   auto logger = std::make_shared<spdlog::logger>("pawl");
   auto terminal = std::make_shared<TerminalSink>();
   terminal->set_level(ToSpdlog(options.terminal_level));
@@ -54,6 +59,11 @@ std::shared_ptr<spdlog::logger> MakeLogger(const LogOptions& options) {
       auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file);
       file->set_level(ToSpdlog(options.file_level));
       file->set_pattern("[%Y-%m-%d %H:%M:%S.%e] [%l] %v");
+      if (early != nullptr) {
+        for (const auto& line : early->last_raw()) {
+          if (file->should_log(line.level)) file->log(line);
+        }
+      }
       logger->sinks().push_back(file);
     } catch (const spdlog::spdlog_ex& error) {
       throw RunError(
@@ -66,14 +76,22 @@ std::shared_ptr<spdlog::logger> MakeLogger(const LogOptions& options) {
   return logger;
 }
 
+std::shared_ptr<spdlog::logger> LoggerBeforeStart() {
+  auto logger = MakeLogger({}, nullptr);
+  logger->sinks().push_back(std::make_shared<EarlyLines>(64));
+  logger->set_level(spdlog::level::debug);
+  return logger;
+}
+
 std::shared_ptr<spdlog::logger>& CurrentLogger() {
-  static std::shared_ptr<spdlog::logger> logger = MakeLogger({});
+  static std::shared_ptr<spdlog::logger> logger = LoggerBeforeStart();
   return logger;
 }
 }  // namespace
 
 void StartLog(const LogOptions& options) {
-  auto logger = MakeLogger(options);
+  const auto before = std::atomic_load(&CurrentLogger());
+  auto logger = MakeLogger(options, dynamic_cast<EarlyLines*>(before->sinks().back().get()));
   std::atomic_exchange(&CurrentLogger(), std::move(logger));
 }
 

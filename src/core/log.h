@@ -18,8 +18,9 @@ struct LogOptions {
   LogLevel file_level = LogLevel::kDebug;
 };
 
-// Replaces the sinks. Before the first call the log goes to the terminal from kInfo up. Throws
-// RunError when the file cannot be opened.
+// Replaces the sinks. Before the first call the log goes to the terminal from kInfo up, and its
+// last 64 lines, debug ones included, begin the file of the first call. Throws RunError when the
+// file cannot be opened.
 void StartLog(const LogOptions& options);
 
 // On a terminal a line first clears the one the cursor is on (a progress line, redrawn by its

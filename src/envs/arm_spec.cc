@@ -1,6 +1,7 @@
 #include "envs/arm_spec.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <numbers>
 #include <vector>
 
@@ -165,6 +166,8 @@ std::string AddedServoName(const std::string& joint) { return joint + "_pawl_ser
 
 mjModel* CompileArm(const Rig& rig, const std::string& scene_path) {
   InstallMujocoLog();
+  const bool own = !std::filesystem::equivalent(SourcePath("configs/rigs/panda.toml"), rig.path);
+  const MujocoLoadScope loading(rig.mjcf_path, own);
   const SpecPtr robot = Parse(rig.mjcf_path, rig.path + ": mjcf");
   const SpecPtr scene = Parse(scene_path, "Pawl's own model");
   PrepareRobot(robot.get(), rig);

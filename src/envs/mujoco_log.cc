@@ -5,25 +5,11 @@
 #include <cctype>
 #include <cstring>
 #include <mutex>
+#include <set>
+#include <utility>
 
 namespace pawl::envs {
 namespace {
-
-constexpr size_t kMaxKinds = 64;
-
-struct Kind {
-  std::string key;  // the text without its digits
-  MujocoWarning warning;
-};
-
-std::mutex& Mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
-std::vector<Kind>& Kinds() {
-  static std::vector<Kind> kinds;
-  return kinds;
-}
 
 // Runs of white space, newlines among them, become one space.
 std::string OneLine(const char* text) {
@@ -38,31 +24,30 @@ std::string OneLine(const char* text) {
   return line;
 }
 
-// "Nan, Inf or huge value in QACC at DOF 3. Time = 0.12." -> the same without digits and signs
-// inside numbers
-std::string KeyOf(const std::string& text) {
-  std::string key;
-  for (char c : text) {
-    if (!std::isdigit(static_cast<unsigned char>(c)) && c != '.' && c != '-' && c != '+') key += c;
-  }
-  return key;
+struct Sink {
+  std::mutex mutex;
+  std::function<void(const ModelWarning&)> function;
+  std::set<std::string> told;  // path and text
+};
+Sink& TheSink() {
+  static Sink sink;
+  return sink;
 }
 
-std::string& LoadingPath() {
-  thread_local std::string path;
-  return path;
+// The model that this thread is loading; path "" else.
+ModelWarning& Loading() {
+  thread_local ModelWarning loading;
+  return loading;
 }
 
-void AddWarning(const std::string& text) {
-  std::string key = KeyOf(text);
-  std::lock_guard lock(Mutex());
-  for (Kind& kind : Kinds()) {
-    if (kind.key == key) {
-      ++kind.warning.count;
-      return;
-    }
-  }
-  if (Kinds().size() < kMaxKinds) Kinds().push_back({std::move(key), {text, 1}});
+void Tell(std::string text) {
+  ModelWarning warning = Loading();
+  if (warning.path.empty()) return;
+  warning.text = std::move(text);
+  Sink& sink = TheSink();
+  std::lock_guard lock(sink.mutex);
+  if (!sink.function || !sink.told.insert(warning.path + '\n' + warning.text).second) return;
+  sink.function(warning);
 }
 
 void OnMessage(const mjLogMessage* message) {
@@ -74,11 +59,7 @@ void OnMessage(const mjLogMessage* message) {
     }
     throw error;
   }
-  if (message->level == mjLOG_WARNING) {
-    const std::string& path = LoadingPath();
-    const std::string text = OneLine(message->subject);
-    AddWarning(path.empty() ? text : fmt::format("{}: {}", path, text));
-  }
+  if (message->level == mjLOG_WARNING) Tell(OneLine(message->subject));
 }
 
 }  // namespace
@@ -88,15 +69,15 @@ void InstallMujocoLog() {
   (void)previous;
 }
 
-MujocoLoadScope::MujocoLoadScope(std::string path) { LoadingPath() = std::move(path); }
-MujocoLoadScope::~MujocoLoadScope() { LoadingPath().clear(); }
-
-std::vector<MujocoWarning> TakeMujocoWarnings() {
-  std::lock_guard lock(Mutex());
-  std::vector<MujocoWarning> out;
-  for (Kind& kind : Kinds()) out.push_back(std::move(kind.warning));
-  Kinds().clear();
-  return out;
+void SetModelWarningSink(std::function<void(const ModelWarning&)> sink) {
+  std::lock_guard lock(TheSink().mutex);
+  TheSink().function = std::move(sink);
+  TheSink().told.clear();
 }
+
+MujocoLoadScope::MujocoLoadScope(std::string path, bool own) {
+  Loading() = {.path = std::move(path), .own = own, .text = ""};
+}
+MujocoLoadScope::~MujocoLoadScope() { Loading() = {}; }
 
 }  // namespace pawl::envs

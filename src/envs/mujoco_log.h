@@ -1,11 +1,10 @@
 // MuJoCo's messages. MuJoCo has one global log handler; ours turns errors into pawl::Error (the
-// mjData in use is then unusable and must be thrown away), keeps warnings for whoever logs, ignores
-// the rest and writes no MUJOCO_LOG.TXT. Thread-safe: the handler is called by every thread that
-// steps a simulation.
+// mjData in use is then unusable and must be thrown away), passes on what MuJoCo warns of while it
+// loads a model, ignores the rest (a simulation's warnings are read from its mjData) and writes no
+// MUJOCO_LOG.TXT. Thread-safe: the handler is called by every thread that steps a simulation.
 #pragma once
-#include <cstdint>
+#include <functional>
 #include <string>
-#include <vector>
 
 #include "core/error.h"
 
@@ -20,20 +19,22 @@ class MujocoMemoryError : public Error {
 // Installs the handler; later calls do nothing. Called by everything here that touches MuJoCo.
 void InstallMujocoLog();
 
-struct MujocoWarning {
-  std::string text;   // first of its kind: numbers inside the text do not make a new kind
-  int64_t count = 0;  // how often it came since the last take
+struct ModelWarning {
+  std::string path;  // of the model file
+  bool own = false;  // the user's file, not one that came with Pawl
+  std::string text;
 };
-// While it lives, warnings of this thread begin with the name of the model file that is being
-// loaded.
+// Who is told of warnings about models, each once per process however often its model is loaded;
+// nobody before the first call. Called by the thread that loads, one at a time.
+void SetModelWarningSink(std::function<void(const ModelWarning&)> sink);
+
+// While it lives, warnings of this thread belong to the model file that is being loaded.
 class MujocoLoadScope {
  public:
-  explicit MujocoLoadScope(std::string path);
+  MujocoLoadScope(std::string path, bool own);
   ~MujocoLoadScope();
   MujocoLoadScope(const MujocoLoadScope&) = delete;
   MujocoLoadScope& operator=(const MujocoLoadScope&) = delete;
 };
-// The warnings since the last call, oldest first, at most 64 kinds.
-std::vector<MujocoWarning> TakeMujocoWarnings();
 
 }  // namespace pawl::envs

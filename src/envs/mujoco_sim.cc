@@ -18,7 +18,9 @@ std::string Trimmed(std::string text) {
 }
 
 SharedModel LoadFile(const std::string& path) {
-  const MujocoLoadScope scope(path);
+  const bool own = std::filesystem::path(path).parent_path() !=
+                   std::filesystem::weakly_canonical(PAWL_GYMNASIUM_ASSETS);
+  const MujocoLoadScope scope(path, own);
   char message[1024] = "";
   mjModel* model = mj_loadXML(path.c_str(), nullptr, message, sizeof(message));
   // a model that loaded may come with a message too, a warning that the log handler saw

@@ -18,7 +18,7 @@ namespace pawl::envs {
 using SharedModel = std::shared_ptr<const mjModel>;
 
 // The model of an MJCF file, loaded once per path. Throws UserError when MuJoCo cannot load it; a
-// warning of the compiler is kept (TakeMujocoWarnings) once per load. Thread-safe.
+// warning goes to the sink of mujoco_log.h. Thread-safe.
 SharedModel LoadMujocoModel(const std::string& path);
 
 // Takes a compiled model over and prepares it: no automatic reset (mjDSBL_AUTORESET), so that a

@@ -65,6 +65,25 @@ video = false
   fs::path folder_;
 };
 
+TEST_F(Cli, AModelsWarningIsInTheLogOnceAndOnTheTerminalForAUsersModel) {
+  const auto lines_with = [](const std::string& text, const std::string& word) {
+    std::istringstream lines(text);
+    int count = 0;
+    for (std::string line; std::getline(lines, line);) count += line.find(word) != line.npos;
+    return count;
+  };
+  Result train = Pawl("train ok.toml --run run --set env.id=HalfCheetah-v5");
+  ASSERT_EQ(train.exit_code, 0) << train.err;
+  EXPECT_EQ(lines_with(train.err, "settotalmass"), 0) << train.err;
+  EXPECT_EQ(lines_with(core::ReadTextFile(folder_ / "run" / "log.txt"), "settotalmass"), 1);
+  const std::string own = "--set env.args.xml_file=./own.xml";
+  fs::copy_file(PAWL_GYMNASIUM_ASSETS "/half_cheetah.xml", folder_ / "own.xml");
+  train = Pawl("train ok.toml --run own --set env.id=HalfCheetah-v5 " + own);
+  ASSERT_EQ(train.exit_code, 0) << train.err;
+  EXPECT_EQ(lines_with(train.err, "own.xml: compiler attribute 'settotalmass'"), 1) << train.err;
+  EXPECT_EQ(lines_with(core::ReadTextFile(folder_ / "own" / "log.txt"), "settotalmass"), 1);
+}
+
 TEST_F(Cli, TrainsEvaluatesAndRefusesToTrainOverARun) {
   const Result train = Pawl("train ok.toml --run run");
   ASSERT_EQ(train.exit_code, 0) << train.err;

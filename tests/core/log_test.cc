@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 #include <vector>
@@ -39,6 +40,22 @@ TEST_F(LogTest, LinesGoToTheTerminalPlainAndToTheFileWithTimeAndLevel) {
   EXPECT_THAT(text, HasSubstr("[info] step 2\n"));
   EXPECT_THAT(text.substr(0, text.find('\n')),
               MatchesRegex("\\[....-..-.. ..:..:..\\....\\] \\[debug\\] detail 1"));
+}
+
+TEST_F(LogTest, WhatWasLoggedBeforeTheFileIsInIt) {
+  // in a process of its own: this one has started its log already
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        PAWL_LOG_DEBUG("early detail");
+        PAWL_LOG_WARN("early warning");
+        StartLog({.file = path_});
+        PAWL_LOG_INFO("started");
+        std::_Exit(0);
+      },
+      testing::ExitedWithCode(0), "^warning: early warning\nstarted\n$");
+  EXPECT_THAT(ReadTextFile(path_), MatchesRegex(".*\\[debug\\] early detail\n.*"
+                                                "\\[warning\\] early warning\n.*started\n"));
 }
 
 TEST_F(LogTest, AnExistingFileIsAppendedTo) {
