@@ -86,10 +86,19 @@ void VecEnv::Step(std::span<const double> actions) {
 void VecEnv::Send(std::span<const int> env_ids, std::span<const double> actions) {
   PAWL_CHECK_EQ(actions.size(), env_ids.size() * action_size_, "actions must be [n, A]");
   PAWL_CHECK(!slots_.results.empty(), "Reset comes before the first step");
+  // all are checked before any starts, so that a refused call has done nothing
   for (size_t k = 0; k < env_ids.size(); ++k) {
-    PAWL_CHECK(env_ids[k] >= 0 && env_ids[k] < num_envs(), "environment {}", env_ids[k]);
+    const int id = env_ids[k];
+    PAWL_CHECK(id >= 0 && id < num_envs(), "environment {}", id);
+    PAWL_CHECK(!envs_[id].in_flight, "environment {} is stepping already", id);
+    envs_[id].named = false;
+  }
+  for (const int id : env_ids) {
+    PAWL_CHECK(!envs_[id].named, "environment {} is named twice", id);
+    envs_[id].named = true;
+  }
+  for (size_t k = 0; k < env_ids.size(); ++k) {
     PooledEnv& env = envs_[env_ids[k]];
-    PAWL_CHECK(!env.in_flight, "environment {} is stepping already", env_ids[k]);
     std::copy_n(actions.begin() + k * action_size_, action_size_, env.action.begin());
     env.work = Work::kStep;
   }
@@ -183,9 +192,11 @@ void VecEnv::Run(int env_idx) {
   } catch (...) {
     env.error = std::current_exception();
   }
-  const uint64_t position = finished_tail_.fetch_add(1, std::memory_order_relaxed);
+  // acquire and release: completions are one chain, so whoever is told of one (published_) finds
+  // the earlier positions taken
+  const uint64_t position = finished_tail_.fetch_add(1, std::memory_order_acq_rel);
   finished_[position & ring_mask_].store(env_idx + 1, std::memory_order_release);
-  published_.fetch_add(1, std::memory_order_release);
+  published_.fetch_add(1, std::memory_order_acq_rel);
   published_.notify_one();
 }
 

@@ -46,7 +46,7 @@ class VecEnv {
   // One step of every environment; actions: [N, A].
   void Step(std::span<const double> actions);
 
-  // Starts one step of the named environments, none of which may be stepping; actions: [n, A],
+  // Starts one step of the named environments, each named once and none stepping; actions: [n, A],
   // copied. Returns at once.
   void Send(std::span<const int> env_ids, std::span<const double> actions);
   // Waits for env_ids.size() environments, the first that finish, and writes their numbers. Throws
@@ -62,6 +62,7 @@ class VecEnv {
     EnvBlock block;  // of one
     Work work = Work::kStep;
     bool in_flight = false;      // sent and not received; the caller's view
+    bool named = false;          // scratch of Send: in the present list already
     std::vector<double> action;  // [A]
     std::exception_ptr error;    // what the step threw
   };

@@ -118,6 +118,12 @@ TEST(VecEnv, MisuseIsRefused) {
   EXPECT_THROW(envs.Step(actions), Error) << "before Reset";
   envs.Reset(arrays.Slots());
   EXPECT_THROW(envs.Step(std::span(actions).first(1)), Error);
+  try {
+    envs.Send(std::vector<int>{1, 1}, actions);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("environment 1 is named twice"));
+  }
   std::vector<int> ids = {0};
   envs.Send(ids, std::span(actions).first(1));
   EXPECT_THROW(envs.Send(ids, std::span(actions).first(1)), Error) << "it is stepping";
