@@ -1,6 +1,6 @@
-// Generalised advantage estimation (Schulman et al. 2016, eq. 16) over a dense [T, B] rollout;
-// control and language learners share it. One backward scan per column; products and sums are
-// rounded apart (no FMA), so that CPU and CUDA give the same bits.
+// Generalised advantage estimation (Schulman et al. 2016, eq. 16) over a dense [T, B] rollout.
+// One backward scan per column; products and sums are rounded apart (no FMA), so that CPU and CUDA
+// give the same bits.
 //   next_value = terminated ? 0 : truncated ? final_value[t] : (t == T-1 ? last_value : value[t+1])
 //   delta_t    = reward_t + gamma * next_value - value_t
 //   A_t        = delta_t + gamma * lambda * (1 - (terminated | truncated)) * A_{t+1}

@@ -1,7 +1,7 @@
 // One fused PPO minibatch step on the CPU for the small MLP of mlp.h: forward, clipped surrogate,
 // value loss, entropy, backward, global-norm clip and Adam on one flat buffer. The learner thread
 // calls it; a second core may help with a fixed split, and the result is the same bits with 1 or 2
-// threads. The LibTorch path (algos/ppo_torch.h) is its reference.
+// threads. The LibTorch path (algos/ppo_torch.cc) is its reference.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -1,4 +1,4 @@
-// The PPO objective as pure functions on tensors: control and language learners call them.
+// The PPO objective as pure functions on tensors, what the LibTorch back end differentiates.
 // log_prob, ratios and advantages are of any equal shape; a mean is over all elements unless a mask
 // (same shape, 0 or 1) picks some.
 #pragma once

@@ -1,4 +1,4 @@
-// Advantages as pure functions on tensors; control and language learners call them.
+// Advantages as pure functions on tensors, by the scan of kernels/advantage.h.
 #pragma once
 #include <torch/types.h>
 

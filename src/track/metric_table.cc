@@ -41,7 +41,6 @@ constexpr MetricInfo kTable[] = {
     {"eval_success_rate", "Evaluation success rate", "", "eval/success_rate"},
     {"eval_success_low", "Evaluation success rate, low end", "", "eval/success_rate_low"},
     {"eval_success_high", "Evaluation success rate, high end", "", "eval/success_rate_high"},
-    {"eval_episode_length", "Evaluation episode length", "steps", "eval/mean_ep_length"},
 };
 }  // namespace
 
