@@ -75,7 +75,7 @@ struct PpoConfig {
             {.help = "Adam's decay of the mean", .min = 0, .max = 0.999999});
     v.Field("adam_beta2", adam_beta2,
             {.help = "Adam's decay of the square", .min = 0, .max = 0.999999});
-    v.Field("adam_epsilon", adam_epsilon, {.help = "Adam's epsilon", .min = 0});
+    v.Field("adam_epsilon", adam_epsilon, {.help = "Adam's epsilon", .min = 1e-12});
     v.Field("update_path", update_path,
             {.help = "fused CPU kernel, LibTorch, or the fused one wherever it serves (auto)"});
     v.Field("update_threads", update_threads,

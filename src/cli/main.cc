@@ -39,7 +39,8 @@ int Main(int argc, char** argv) {
     const auto level = warning.own ? core::LogLevel::kWarn : core::LogLevel::kDebug;
     PAWL_LOG_(level, "{}: {}", warning.path, warning.text);
   });
-  CLI::App app{"Pawl trains policies by reinforcement learning: robot arms and other tasks in simulation."};
+  CLI::App app{
+      "Pawl trains policies by reinforcement learning: robot arms and other tasks in simulation."};
   // a program with environments of its own (examples/custom_env) goes by its own name
   const std::string name = std::filesystem::path(argv[0]).filename();
   app.name(name);

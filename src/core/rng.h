@@ -9,11 +9,10 @@
 
 namespace pawl::core {
 
-// What a stream is for. Values are part of every saved run: append, never renumber.
+// What a stream is for. Values are part of every saved run: append, never renumber. 3 is free.
 enum class Role : uint8_t {
   kInit = 1,        // weights;                    index = parameter, step = 0
   kEnvReset = 2,    // reset noise;                index = env_idx, step = episode
-  kEnvStep = 3,     // noise inside an episode;    index = env_idx, step = episode
   kAction = 4,      // policy sampling;            index = env_idx, step = step of that environment
   kShuffle = 5,     // minibatch permutations;     index = epoch, step = update
   kEvalReset = 6,   // evaluation resets;          index = episode

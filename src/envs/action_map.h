@@ -4,13 +4,35 @@
 #pragma once
 #include <cmath>
 
+#include "core/error.h"
 #include "envs/env.h"
 
 namespace pawl::envs {
 
+// Throws UserError unless a continuous action has its bounds.
+inline void CheckBounds(const ActionSpec& spec) {
+  const auto size = static_cast<size_t>(spec.size);
+  if (spec.discrete() || (spec.low.size() == size && spec.high.size() == size)) return;
+  throw UserError(
+      {.what = fmt::format("the environment's actions have {} numbers, {} low and {} high bounds",
+                           size, spec.low.size(), spec.high.size()),
+       .where = "EnvSpec::action",
+       .expected = "bounds for every number, infinite where there are none"});
+}
+
 class ActionMap {
  public:
-  ActionMap(const ActionSpec& spec, bool squashed) : spec_(spec), squashed_(squashed) {}
+  // Throws UserError for missing bounds, and for squashing to infinite ones.
+  ActionMap(const ActionSpec& spec, bool squashed) : spec_(spec), squashed_(squashed) {
+    CheckBounds(spec);
+    if (!squashed || spec.discrete()) return;
+    for (int i = 0; i < spec.size; ++i) {
+      if (std::isfinite(spec.low[i]) && std::isfinite(spec.high[i])) continue;
+      throw UserError({.what = fmt::format("action {} has no finite bounds to squash to", i),
+                       .where = "policy.squash",
+                       .expected = "false for this environment"});
+    }
+  }
   // action: spec.size numbers as the policy sampled them (u before tanh when squashed); out:
   // [spec.size].
   void ToEnv(const float* action, double* out) const {

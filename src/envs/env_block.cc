@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/safetensors.h"
+#include "envs/action_map.h"
 
 namespace pawl::envs {
 namespace {
@@ -45,6 +46,7 @@ EnvBlock::EnvBlock(const EnvConfig& config, uint64_t seed, int first_env, int co
   slots_.resize(count);
   for (int i = 0; i < count; ++i) slots_[i].env = MakeEnv(config, seed, first_env + i);
   spec_ = &slots_[0].env->Spec();
+  CheckBounds(spec_->action);
   obs_size_ = spec_->ObservationSize();
   action_size_ = spec_->action.size;
   for (Slot& slot : slots_) {

@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "core/rng.h"
+#include "envs/action_map.h"
 #include "nn/policy_runner.h"
 
 namespace pawl::nn {
@@ -43,6 +44,8 @@ bool EndsWith(const std::string& text, const char* end) { return text.ends_with(
 }  // namespace
 
 kernels::MlpShape MakeShape(const PolicyConfig& config, const envs::EnvSpec& spec) {
+  // refuses what no action could be mapped to, before a run begins
+  [[maybe_unused]] const envs::ActionMap refuses(spec.action, config.squash);
   kernels::MlpShape shape;
   shape.obs = spec.ObservationSize();
   shape.act = spec.action.discrete() ? spec.action.num_choices : spec.action.size;

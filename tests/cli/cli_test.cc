@@ -84,6 +84,19 @@ TEST_F(Cli, AModelsWarningIsInTheLogOnceAndOnTheTerminalForAUsersModel) {
   EXPECT_EQ(lines_with(core::ReadTextFile(folder_ / "own" / "log.txt"), "settotalmass"), 1);
 }
 
+TEST_F(Cli, WhatWouldFailInTheFirstUpdateIsRefusedBefore) {
+  ExpectRefusal("train ok.toml --dry-run --set ppo.adam_epsilon=0", {"ppo.adam_epsilon", "1e-12"});
+  std::string xml = core::ReadTextFile(PAWL_GYMNASIUM_ASSETS "/inverted_pendulum.xml");
+  const std::string limited = "ctrllimited=\"true\"";
+  ASSERT_NE(xml.find(limited), xml.npos);
+  std::ofstream(folder_ / "free.xml")
+      << xml.replace(xml.find(limited), limited.size(), "ctrllimited=\"false\"");
+  const std::string free =
+      "train ok.toml --dry-run --set env.id=InvertedPendulum-v5 --set env.args.xml_file=./free.xml";
+  EXPECT_EQ(Pawl(free).exit_code, 0);
+  ExpectRefusal(free + " --set policy.squash=true", {"policy.squash", "finite bounds"});
+}
+
 TEST_F(Cli, TrainsEvaluatesAndRefusesToTrainOverARun) {
   const Result train = Pawl("train ok.toml --run run");
   ASSERT_EQ(train.exit_code, 0) << train.err;

@@ -10,6 +10,7 @@
 
 #include "core/safetensors.h"
 #include "env_testing.h"
+#include "envs/action_map.h"
 
 namespace pawl::envs {
 namespace {
@@ -187,6 +188,56 @@ TEST(EnvBlock, HowEnvironmentsAreCutIntoBlocksDoesNotMatter) {
     }
   }
   EXPECT_FALSE(whole.episodes().empty());
+}
+
+// A task of a user's who forgot the bounds.
+class Boundless : public Env {
+ public:
+  Boundless() {
+    spec_.id = "Boundless";
+    spec_.observation = {{.name = "x", .size = 1, .unit = "", .shape = {1}}};
+    spec_.action = {.size = 1, .low = {}, .high = {}, .names = {"push"}};
+  }
+  const EnvSpec& Spec() const override { return spec_; }
+  void Reset(core::Philox, std::span<double> observation) override { observation[0] = 0; }
+  StepResult Step(std::span<const double>, std::span<double>) override { return {}; }
+  void SaveState(core::ByteWriter&) const override {}
+  void LoadState(core::ByteReader&) override {}
+
+ private:
+  EnvSpec spec_;
+};
+
+TEST(ActionBounds, ABlockRefusesAnEnvironmentWithoutThem) {
+  RegisterEnv(
+      {.id = "Boundless",
+       .summary = "",
+       .make = [](const EnvConfig&, uint64_t, int) { return std::make_unique<Boundless>(); },
+       .describe_args = [] { return std::vector<core::FieldDoc>(); }});
+  EXPECT_THAT([] { EnvBlock({.id = "Boundless"}, 1, 0, 1); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("0 low and 0 high bounds")));
+}
+
+TEST(ActionBounds, TheMapRefusesMissingOnesAndSquashingToInfinity) {
+  ActionSpec spec{.size = 2, .low = {-1}, .high = {1, 1}, .names = {}};
+  EXPECT_THAT([&] { ActionMap(spec, false); },
+              testing::ThrowsMessage<Error>(testing::HasSubstr("2 numbers, 1 low and 2 high")));
+  spec.low = {-1, -std::numeric_limits<double>::infinity()};
+  const float action[2] = {2, -1e6F};
+  double out[2];
+  ActionMap(spec, false).ToEnv(action, out);
+  EXPECT_EQ(out[1], -1e6F);
+  try {
+    ActionMap(spec, true);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), 2);
+    EXPECT_THAT(error.what(), testing::HasSubstr("policy.squash"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("action 1"));
+  }
+  spec.num_choices = 3;
+  spec.low = spec.high = {};
+  EXPECT_NO_THROW(ActionMap(spec, true)) << "discrete: there is nothing to bound";
 }
 
 }  // namespace
