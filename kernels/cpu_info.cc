@@ -1,7 +1,5 @@
 #include "kernels/cpu_info.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -14,6 +12,7 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu_info.cc"
 #include <hwy/foreach_target.h>  // compiles the section below once per instruction set
 
+#include "core/thread_pool.h"
 #include "kernels/cpu_target.h"
 #include "kernels/mlp.h"
 #include "kernels/vector-inl.h"
@@ -110,11 +109,7 @@ std::string CpuinfoField(const std::string& key) {
 
 CpuInfo ReadCpuInfo() {
   CpuInfo info{.model = CpuinfoField("model name"), .target = CpuTarget()};
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  info.cores = sched_getaffinity(0, sizeof(set), &set) == 0
-                   ? CPU_COUNT(&set)
-                   : static_cast<int>(std::thread::hardware_concurrency());
+  info.cores = core::NumCores();
   static constexpr const char* kOfInterest[] = {
       "sse4_2",   "avx",      "avx2",        "fma",         "f16c",
       "avx_vnni", "avx512f",  "avx512_vnni", "avx512_bf16", "avx512_fp16",

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <thread>
 
 #include "core/rng.h"
+#include "core/thread_pool.h"
 #include "kernels/advantage.h"
 #include "nn/policy_runner.h"
 
@@ -89,8 +89,8 @@ PpoLearner::PpoLearner(const PpoConfig& config, const nn::PolicyConfig& policy,
   CheckPpoConfig(config);
   if (path_reason_.empty()) {
     // two threads on one core would only wait for each other
-    const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    const int threads = config.update_threads > 0 ? config.update_threads : std::min(2, cores);
+    const int threads =
+        config.update_threads > 0 ? config.update_threads : std::min(2, core::NumCores());
     backend_ = MakeFusedBackend(shape, config.minibatch, threads);
   } else {
     backend_ = MakeTorchBackend(shape, device);

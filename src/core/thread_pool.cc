@@ -1,8 +1,15 @@
 #include "core/thread_pool.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace pawl::core {
+
+int NumCores() {
+  // glibc counts the affinity mask, and answers 0 where it cannot
+  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
 
 ThreadPool::ThreadPool(int num_threads) {
   PAWL_CHECK_GE(num_threads, 1, "threads of a pool");

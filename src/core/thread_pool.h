@@ -12,6 +12,10 @@
 
 namespace pawl::core {
 
+// The processors this process may run on (its affinity mask), at least 1: the default everywhere a
+// number of threads is asked for.
+int NumCores();
+
 class ThreadPool {
  public:
   // num_threads >= 1, the caller of Run included.

@@ -4,6 +4,8 @@
 #include <bit>
 #include <numeric>
 
+#include "core/thread_pool.h"
+
 namespace pawl::envs {
 namespace {
 
@@ -20,9 +22,7 @@ void Pause() {
 }
 
 int NumThreads(const VecEnvOptions& options, int num_envs) {
-  const int wanted = options.num_threads > 0
-                         ? options.num_threads
-                         : static_cast<int>(std::thread::hardware_concurrency());
+  const int wanted = options.num_threads > 0 ? options.num_threads : core::NumCores();
   return std::clamp(wanted, 1, num_envs);
 }
 

@@ -9,10 +9,10 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/thread_pool.h"
 #include "track/metrics_file.h"
 #include "track/number_text.h"
 
@@ -211,7 +211,7 @@ std::string DescribeMachine() {
       break;
     }
   }
-  return fmt::format("{}, {} threads", model, std::thread::hardware_concurrency());
+  return fmt::format("{}, {} threads", model, core::NumCores());
 }
 
 }  // namespace pawl::track

@@ -2,9 +2,9 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "core/log.h"
+#include "core/thread_pool.h"
 #include "envs/render.h"
 #include "envs/video.h"
 #include "train/evaluator.h"
@@ -66,11 +66,10 @@ int EvaluateCommand(const EvaluateOptions& options) {
                      .expected = "the environment it was trained for"});
   }
   if (!options.video.empty()) CheckPicture(*env);
-  const auto result = Evaluate(
-      policy, {.episodes = options.episodes,
-               .deterministic = !options.stochastic,
-               .seed = options.seed,
-               .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))});
+  const auto result = Evaluate(policy, {.episodes = options.episodes,
+                                        .deterministic = !options.stochastic,
+                                        .seed = options.seed,
+                                        .threads = core::NumCores()});
   if (options.json) {
     PrintJson(result, found.folder.string(), policy.spec.id);
   } else {

@@ -96,9 +96,7 @@ int NumBlocks(const ActorSetup& setup) {
 }
 
 int NumActors(const ActorSetup& setup) {
-  const int wanted = setup.actors.count > 0
-                         ? setup.actors.count
-                         : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int wanted = setup.actors.count > 0 ? setup.actors.count : core::NumCores();
   return std::min(wanted, NumBlocks(setup));
 }
 

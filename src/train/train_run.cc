@@ -5,11 +5,11 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/thread_pool.h"
 #include "envs/mujoco_view.h"
 #include "kernels/cuda_library.h"
 #include "track/report.h"
@@ -283,11 +283,10 @@ nn::Policy TrainRun::CurrentPolicy() const {
 }
 
 Evaluation TrainRun::EvaluateNow(int episodes) const {
-  return Evaluate(CurrentPolicy(),
-                  {.episodes = episodes,
-                   .deterministic = config_.eval.deterministic,
-                   .seed = config_.seed,
-                   .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()))});
+  return Evaluate(CurrentPolicy(), {.episodes = episodes,
+                                    .deterministic = config_.eval.deterministic,
+                                    .seed = config_.seed,
+                                    .threads = core::NumCores()});
 }
 
 void TrainRun::SaveCheckpoint() {
