@@ -3,6 +3,7 @@
 # user's cache. Does nothing when nothing is missing; safe to run twice at once, and to kill.
 set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/steps.sh"
+help_from_head "$0" "$@"
 
 # pip matches platform tags exactly, so each one that a wheel of the lock files carries is named
 platforms=(manylinux_2_28_x86_64 manylinux_2_27_x86_64 manylinux_2_25_x86_64 manylinux_2_18_x86_64

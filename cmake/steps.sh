@@ -4,6 +4,13 @@ log=$root/build/pawl.log
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/pawl
 mkdir -p "$root/build"
 
+# help_from_head SCRIPT ARGUMENTS...: for --help prints the comment at the script's head and leaves.
+help_from_head() {
+  [[ ${2-} == --help || ${2-} == -h ]] || return 0
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"
+  exit 0
+}
+
 die() {
   echo "pawl: $*" >&2
   exit 1

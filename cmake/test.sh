@@ -3,6 +3,7 @@
 # (one count each). The last line is "N passed, N failed, N skipped"; exit code 1 where something failed.
 set -euo pipefail
 source "${BASH_SOURCE[0]%/*}/steps.sh"
+help_from_head "$0" "$@"
 "$root/cmake/build.sh" all
 build=$root/build/release
 passed=0 failed=0 skipped=0

@@ -164,7 +164,7 @@ UpdateMetrics PpoLearner::Update(const rollout::TrajectoryBatch& batch, int64_t 
           {"epochs", static_cast<double>(epochs_)},
           {"approx_kl", sums.kl / count},
           {"clip_fraction", sums.clip_fraction / count},
-          {"clip_range", loss.clip_range},
+          {"clip_range", Interpolate(config_.clip_range, config_.clip_range_final, progress)},
           {"explained_variance", explained_variance},
           {"policy_loss", policy_loss},
           {"value_loss", value_loss},
@@ -297,7 +297,10 @@ void PpoLearner::CheckStep(const kernels::PpoStats& stats, std::span<const int32
                          : !std::isfinite(stats.value_loss) ? "value_loss"
                          : !std::isfinite(stats.entropy)    ? "entropy"
                                                             : "";
-    if (tensor.empty()) tensor = "the gradient of " + backend_->NonFiniteGradient(index, loss);
+    if (tensor.empty()) {
+      const std::string name = backend_->NonFiniteGradient(index, loss);
+      tensor = name.empty() ? "the norm of the gradient" : "the gradient of " + name;
+    }
     backend_->End();
     throw RunError({.what = fmt::format("{} is not finite", tensor),
                     .where = fmt::format("gradient step {}", gradient_steps_ + 1),

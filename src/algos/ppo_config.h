@@ -40,10 +40,12 @@ struct PpoConfig {
     v.Field("epochs", epochs, {.help = "passes over each rollout", .min = 1, .max = 1000});
     v.Field("minibatch", minibatch,
             {.help = "rows of a gradient step; the last one of an epoch may be shorter", .min = 1});
-    v.Field("learning_rate", learning_rate, {.help = "Adam's step size at the start", .min = 0});
+    v.Field("learning_rate", learning_rate,
+            {.help = "Adam's step size at the start", .min = 0, .max = 1e30});
     v.Field("learning_rate_final", learning_rate_final,
             {.help = "step size at the end of the run, reached linearly; below 0: constant",
-             .min = -1});
+             .min = -1,
+             .max = 1e30});
     v.Field("schedule", schedule,
             {.help = "linear, or adaptive_kl: after an epoch whose mean KL is above 2 x desired_kl "
                      "the rate is divided by 1.5, below half of it multiplied by 1.5, within 1e-5 "

@@ -18,12 +18,20 @@ void AddEval(CLI::App& app, int& exit_code) {
   command
       ->add_option("--seed", options->seed,
                    "seed of the evaluation (its streams are apart from training's)")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            const bool whole = !text.empty() && text.size() < 19 &&
+                               text.find_first_not_of("0123456789") == std::string::npos;
+            return whole ? "" : "expected a whole number from 0 on";
+          },
+          ""))
       ->capture_default_str();
   command->add_flag("--stochastic", options->stochastic,
                     "sample actions instead of taking the mode");
   command->add_option("--env", options->env_id,
                       "refuse unless the policy was trained for this environment");
-  command->add_option("--video", options->video, "also write this MP4 of the first episodes");
+  command->add_option("--video", options->video,
+                      "also write this MP4 of the first episodes, three at most");
   command->add_flag("--best", options->best, "of a run: the best checkpoint instead of the newest");
   command->add_flag("--json", options->json, "print one JSON object and nothing else");
   command->callback([options, &exit_code] { exit_code = train::EvaluateCommand(*options); });

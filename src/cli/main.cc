@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +17,9 @@
 
 namespace pawl::cli {
 namespace {
+constexpr const char* kFooter =
+    "In the repository, ./pawl setup installs what is missing and ./pawl test runs every test.";
+
 // CLI11 says only that some sub-command is required.
 void CheckSubcommand(const CLI::App& app, const std::string& word) {
   std::vector<std::string> known;
@@ -28,12 +33,41 @@ void CheckSubcommand(const CLI::App& app, const std::string& word) {
                    .hint = nearest.empty() ? fmt::format("see {} --help", app.get_name())
                                            : fmt::format("did you mean '{}'?", nearest)});
 }
+// One line whatever was in it: file names and keys may hold line breaks, escape codes, megabytes.
+std::string OneLine(const std::string& message) {
+  constexpr size_t kLongest = 4000;
+  std::string line;
+  for (const char c : message.substr(0, kLongest)) {
+    const auto code = static_cast<unsigned char>(c);
+    line += code < 0x20 || code == 0x7f ? fmt::format("\\x{:02x}", code) : std::string(1, c);
+  }
+  return message.size() > kLongest ? line + " ..." : line;
+}
+
+int Fail(const std::string& name, const std::string& message, int exit_code) {
+  std::fprintf(stderr, "%s: %s\n", name.c_str(), OneLine(message).c_str());
+  return exit_code;
+}
+
+// Output that did not arrive must not look like success. Training goes on without a terminal.
+int CheckOutput(const CLI::App& app, const std::string& name, int exit_code) {
+  errno = 0;
+  const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  const auto commands = app.get_subcommands();
+  if (!lost || exit_code != 0 || (!commands.empty() && commands.front()->get_name() == "train"))
+    return exit_code;
+  return Fail(name,
+              fmt::format("cannot write to standard output ({})",
+                          errno != 0 ? std::strerror(errno) : "write error"),
+              1);
+}
 }  // namespace
 
 int Main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], train::kActorArgument) == 0) {
     return train::ActorProcessMain(std::atoi(argv[2]));
   }
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is a write error, not the end
   // deprecated words in a model that came with Pawl are nothing its user could change
   envs::SetModelWarningSink([](const envs::ModelWarning& warning) {
     const auto level = warning.own ? core::LogLevel::kWarn : core::LogLevel::kDebug;
@@ -46,6 +80,7 @@ int Main(int argc, char** argv) {
   app.name(name);
   app.require_subcommand(1);
   app.set_version_flag("--version", PAWL_VERSION);
+  app.footer(kFooter);
   int exit_code = 0;
   AddTrain(app, exit_code);
   AddEval(app, exit_code);
@@ -57,22 +92,28 @@ int Main(int argc, char** argv) {
     if (argc > 1 && argv[1][0] != '-') CheckSubcommand(app, argv[1]);
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
+    return CheckOutput(app, name, app.exit(help));
   } catch (const CLI::CallForAllHelp& help) {
-    return app.exit(help);
+    return CheckOutput(app, name, app.exit(help));
   } catch (const CLI::CallForVersion& version) {
-    return app.exit(version);
+    return CheckOutput(app, name, app.exit(version));
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "%s: %s (see %s --help)\n", name.c_str(), error.what(), name.c_str());
-    return 2;
+    const auto commands = app.get_subcommands();
+    const std::string command = commands.empty() ? "" : " " + commands.front()->get_name();
+    return Fail(name, fmt::format("{} (see {}{} --help)", error.what(), name, command), 2);
   } catch (const Error& error) {
-    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
-    return error.exit_code();
+    return Fail(name, error.what(), error.exit_code());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return Fail(name,
+                fmt::format("cannot use '{}': {}", error.path1().string(), error.code().message()),
+                1);
+  } catch (const std::bad_alloc&) {
+    return Fail(name,
+                "out of memory: a smaller network, fewer env.num_envs, a shorter ppo.horizon?", 1);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
-    return 1;
+    return Fail(name, error.what(), 1);
   }
-  return exit_code;
+  return CheckOutput(app, name, exit_code);
 }
 
 }  // namespace pawl::cli

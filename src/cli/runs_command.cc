@@ -15,7 +15,12 @@ void AddRuns(CLI::App& app, int& exit_code) {
   CLI::App* list = command->add_subcommand("list", "Every run in a folder");
   list->add_option("folder", *root, "where to look")->capture_default_str();
   list->callback([root, &exit_code] {
-    std::fputs(track::RunsTable(track::ScanRuns(*root)).c_str(), stdout);
+    const auto runs = track::ScanRuns(*root);
+    if (runs.empty()) {
+      std::printf("no runs in %s\n", root->c_str());
+    } else {
+      std::fputs(track::RunsTable(runs).c_str(), stdout);
+    }
     exit_code = 0;
   });
   auto run = std::make_shared<std::string>();

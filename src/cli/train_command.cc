@@ -9,7 +9,10 @@ namespace pawl::cli {
 void AddTrain(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<train::TrainOptions>();
   CLI::App* command = app.add_subcommand("train", "Train a policy from a config file");
-  command->add_option("config", options->config_path, "config file (TOML)")->required();
+  command->add_option("config", options->config_path, "config file (TOML)")
+      ->required()
+      ->check(CLI::Validator([](const std::string& path) { return path.empty() ? "is empty" : ""; },
+                             ""));
   command->add_option("--run", options->run_folder,
                       "run folder; default runs/<name of the config>");
   command

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,6 +61,10 @@ class Table {
   std::vector<std::string> Keys() const;
   // The sub-table under `key`; empty when absent.
   Table Sub(std::string_view key) const;
+  // The text under `key`; nothing when absent or no text.
+  std::optional<std::string> FindString(std::string_view key) const;
+  // A copy with that text under `key`.
+  Table WithString(std::string_view key, std::string_view text) const;
   std::string ToToml() const;
 
   struct Impl;

@@ -1,6 +1,7 @@
 #include "core/config_table.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 #include <tuple>
 
@@ -186,6 +187,9 @@ Table::Table() : impl_(std::make_shared<Impl>()) {}
 Table Table::ParseFile(const std::string& path) {
   std::string text;
   try {
+    // a pipe or device could keep us waiting for ever
+    if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path))
+      throw Error(fmt::format("'{}' is no regular file", path));
     text = ReadTextFile(path);
   } catch (const Error& error) {
     throw UserError({.what = error.what(), .expected = "a TOML file"});
@@ -229,6 +233,16 @@ std::vector<std::string> Table::Keys() const {
   std::vector<std::string> keys;
   for (const auto& entry : impl_->entries) keys.push_back(entry.key);
   return keys;
+}
+
+std::optional<std::string> Table::FindString(std::string_view key) const {
+  const internal::Value* value = impl_->Find(key);
+  if (value == nullptr || value->kind != internal::Value::Kind::kText) return std::nullopt;
+  return value->text;
+}
+
+Table Table::WithString(std::string_view key, std::string_view text) const {
+  return WithOverride(internal::KeyToToml(key) + "=" + internal::TextToToml(text));
 }
 
 Table Table::Sub(std::string_view key) const {

@@ -149,7 +149,8 @@ EnvEntry MakeArmEntry(std::string id, std::string summary, Args defaults) {
             core::LoadConfig(config.args, args, "env.args");
             return std::make_unique<Task>(args, config.rig);
           },
-          .describe_args = [defaults] { return core::DescribeConfig(defaults, "env.args"); }};
+          .describe_args = [defaults] { return core::DescribeConfig(defaults, "env.args"); },
+          .has_rig = true};
 }
 
 }  // namespace pawl::envs

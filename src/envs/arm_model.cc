@@ -111,14 +111,16 @@ void ResolveJoint(ArmModel& arm, size_t i) {
   arm.limit_high.push_back(high);
 }
 
+constexpr int kMaxSubsteps = 10'000;
+
 int CountSubsteps(const ArmModel& arm) {
   const double period = arm.rig.config.control_period, timestep = arm.model->opt.timestep;
   const double steps = std::round(period / timestep);
-  if (steps < 1 || std::abs(steps * timestep - period) > 1e-9 * period) {
+  if (steps < 1 || steps > kMaxSubsteps || std::abs(steps * timestep - period) > 1e-9 * period) {
     throw UserError({.what = fmt::format("a period of {} s is {:.6g} timesteps of {} s", period,
                                          period / timestep, timestep),
                      .where = arm.rig.path + ": control_period",
-                     .expected = "a whole number of timesteps",
+                     .expected = fmt::format("a whole number of timesteps, 1 to {}", kMaxSubsteps),
                      .hint = fmt::format("the timestep is in {}", arm.rig.config.mjcf)});
   }
   return static_cast<int>(steps);

@@ -1,9 +1,11 @@
 #include "envs/registry.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "envs/arm_registry.h"
 #include "envs/gym_entries.h"
+#include "envs/rig.h"
 
 namespace pawl::envs {
 namespace {
@@ -48,7 +50,28 @@ const EnvEntry& FindEnv(const std::string& id) {
 }
 
 std::unique_ptr<Env> MakeEnv(const EnvConfig& config, uint64_t seed, int env_idx) {
-  return FindEnv(config.id).make(config, seed, env_idx);
+  const EnvEntry& entry = FindEnv(config.id);
+  if (!config.rig.empty() && !entry.has_rig) {
+    throw UserError({.what = fmt::format("{} has no rig, env.rig is '{}'", config.id, config.rig),
+                     .where = "env.rig",
+                     .expected = "nothing, or an arm task in env.id"});
+  }
+  return entry.make(config, seed, env_idx);
+}
+
+void ResolvePaths(EnvConfig& config) {
+  const auto absolute = [](const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal().string();
+  };
+  if (!config.rig.empty()) {
+    const std::string found = absolute(FindRigFile(config.rig));
+    const std::string tree = absolute(SourcePath(""));
+    config.rig = found.starts_with(tree) ? found.substr(tree.size()) : found;
+  }
+  const auto xml_file = config.args.FindString("xml_file");
+  if (xml_file && xml_file->starts_with('.')) {
+    config.args = config.args.WithString("xml_file", absolute(*xml_file));
+  }
 }
 
 }  // namespace pawl::envs

@@ -34,6 +34,7 @@ struct EnvEntry {
   // kModel).
   std::function<std::unique_ptr<Env>(const EnvConfig&, uint64_t seed, int env_idx)> make;
   std::function<std::vector<core::FieldDoc>()> describe_args;
+  bool has_rig = false;  // whether env.rig means anything to it
 };
 
 // The built-in table (registry.cc) followed by RegisterEnv's entries, in order.
@@ -42,5 +43,8 @@ void RegisterEnv(EnvEntry entry);
 // Throws UserError with the nearest name.
 const EnvEntry& FindEnv(const std::string& id);
 std::unique_ptr<Env> MakeEnv(const EnvConfig& config, uint64_t seed, int env_idx);
+// Makes the user's own files (env.rig, env.args.xml_file) absolute, so that what is saved with the
+// config works from any folder. What comes with Pawl keeps its short name.
+void ResolvePaths(EnvConfig& config);
 
 }  // namespace pawl::envs

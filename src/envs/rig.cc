@@ -105,17 +105,20 @@ void CheckGripper(const Rig& rig) {
   }
 }
 
+}  // namespace
+
 std::string FindRigFile(const std::string& path) {
   if (path.empty()) return SourcePath("configs/rigs/panda.toml");
   std::error_code ignored;
-  if (!fs::exists(path, ignored) && fs::path(path).is_relative() &&
-      fs::exists(SourcePath(path), ignored)) {
+  if (fs::exists(path, ignored)) return path;
+  if (fs::path(path).is_relative() && fs::exists(SourcePath(path), ignored)) {
     return SourcePath(path);
   }
-  return path;
+  throw UserError({.what = fmt::format("there is no rig file '{}'", path),
+                   .where = "env.rig",
+                   .expected = "the TOML file of a robot",
+                   .hint = "docs/arm.md, \"Your own robot\""});
 }
-
-}  // namespace
 
 std::string SourcePath(const std::string& relative) {
   return std::string(PAWL_SOURCE_DIR) + "/" + relative;

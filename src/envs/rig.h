@@ -159,8 +159,10 @@ struct Rig {
   std::string mjcf_path;  // resolved
 };
 
-// Reads and checks a rig file; "" is the built-in Panda. A relative path is taken from the working
-// folder, else from the source tree. Throws UserError: one line with file and key.
+// Where a rig file lies: "" is the built-in Panda; a relative path is taken from the working
+// folder, else from the source tree. Throws UserError when there is none.
+std::string FindRigFile(const std::string& path);
+// Reads and checks a rig file (FindRigFile). Throws UserError: one line with file and key.
 Rig LoadRig(const std::string& path);
 
 // The path of a file of the source tree, compiled in: SourcePath("configs/rigs/panda.toml").

@@ -35,8 +35,8 @@ struct NormalizeConfig {
     v.Field("reward", reward,
             {.help = "scale rewards by the running deviation of the discounted return"});
     v.Field("clip_observation", clip_observation,
-            {.help = "bound of a normalised observation", .min = 0});
-    v.Field("clip_reward", clip_reward, {.help = "bound of a scaled reward", .min = 0});
+            {.help = "bound of a normalised observation", .min = 1e-3});
+    v.Field("clip_reward", clip_reward, {.help = "bound of a scaled reward", .min = 1e-3});
     v.Field("epsilon", epsilon, {.help = "added to a variance", .min = 0});
     v.Field("gamma", gamma,
             {.help = "discount of the return whose deviation scales rewards", .min = 0, .max = 1});

@@ -46,6 +46,12 @@ bool EndsWith(const std::string& text, const char* end) { return text.ends_with(
 kernels::MlpShape MakeShape(const PolicyConfig& config, const envs::EnvSpec& spec) {
   // refuses what no action could be mapped to, before a run begins
   [[maybe_unused]] const envs::ActionMap refuses(spec.action, config.squash);
+  constexpr size_t kMaxLayers = 16;
+  if (config.hidden.empty() || config.hidden.size() > kMaxLayers) {
+    throw UserError({.what = fmt::format("{} hidden layers", config.hidden.size()),
+                     .where = "policy.hidden",
+                     .expected = fmt::format("1 to {} widths", kMaxLayers)});
+  }
   kernels::MlpShape shape;
   shape.obs = spec.ObservationSize();
   shape.act = spec.action.discrete() ? spec.action.num_choices : spec.action.size;

@@ -18,7 +18,7 @@ struct PolicyConfig {
   double log_std_init = 0;
   template <class V>
   void Visit(V& v) {
-    v.Field("hidden", hidden, {.help = "widths of the hidden layers", .min = 1, .max = 65536});
+    v.Field("hidden", hidden, {.help = "widths of the hidden layers", .min = 1, .max = 1024});
     v.Field("activation", activation, {.help = "between the layers"});
     v.Field("shared", shared, {.help = "policy and value share the hidden layers"});
     v.Field("squash", squash,

@@ -1,5 +1,6 @@
 #include "nn/policy_file.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -117,6 +118,23 @@ void CheckShape(const kernels::MlpShape& shape, const core::ArrayMap& arrays,
   }
 }
 
+// A network with one bad number answers with bad numbers: better no network.
+void CheckFinite(const core::ArrayMap& arrays, const std::string& source) {
+  const auto check = [&](const std::string& name, const auto& values) {
+    const auto bad =
+        std::find_if(values.begin(), values.end(), [](auto x) { return !std::isfinite(x); });
+    if (bad == values.end()) return;
+    throw RunError({.what = fmt::format("{}[{}] is {}", name, bad - values.begin(), *bad),
+                    .where = source,
+                    .expected = "finite numbers",
+                    .hint = "an older checkpoint may be sound"});
+  };
+  for (const auto& array : arrays.arrays()) {
+    if (array.dtype == core::DType::kF32) check(array.name, arrays.Get<float>(array.name));
+    if (array.dtype == core::DType::kF64) check(array.name, arrays.Get<double>(array.name));
+  }
+}
+
 std::vector<std::byte> ToBytes(const std::string& text) {
   const auto* p = reinterpret_cast<const std::byte*>(text.data());
   return {p, p + text.size()};
@@ -179,6 +197,7 @@ Policy PolicyFromFiles(const CheckpointFiles& files, const std::string& source) 
     PAWL_CHECK_EQ(policy.normalizer.mean.size(), static_cast<size_t>(policy.shape.obs),
                   "{}: normaliser", where);
     CheckShape(policy.shape, arrays, where);
+    CheckFinite(arrays, source + "/" + kWeightsPath);
     policy.weights = kernels::AlignedBuffer(FlatWeightsSize(policy.shape));
     NamedToFlat(policy.shape, arrays, policy.weights.span());
   } catch (const json::exception& error) {

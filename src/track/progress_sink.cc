@@ -18,7 +18,7 @@ constexpr double kSpeedMemorySeconds = 15;  // how far back "recent" reaches
 // every 2 s, and at least every 30 s
 constexpr double kPlainFirstSeconds = 1, kPlainLeastSeconds = 2, kPlainMostSeconds = 30;
 constexpr double kPlainShare = 0.05;
-constexpr int kBarWidth = 20;
+constexpr int kBarWidth = 20, kLeastBarWidth = 5;
 }  // namespace
 
 ProgressSink::ProgressSink(ProgressOptions options) : options_(std::move(options)) {
@@ -28,7 +28,10 @@ ProgressSink::ProgressSink(ProgressOptions options) : options_(std::move(options
   last_write_step_ = last_draw_step_ = options_.first_step;
 }
 
-ProgressSink::~ProgressSink() { Clear(); }
+ProgressSink::~ProgressSink() {
+  if (live_ && drawn_) fmt::print(options_.out, "\n");
+  std::fflush(options_.out);
+}
 
 void ProgressSink::UpdateRate(int64_t step, double now) {
   const double elapsed = std::max(0.0, now - last_write_s_);
@@ -55,29 +58,42 @@ int ProgressSink::Width() const {
   return known ? size.ws_col : 100;
 }
 
-std::string ProgressSink::Line(int64_t step, const Metrics& metrics, bool bar) const {
+std::string ProgressSink::Line(int64_t step, const Metrics& metrics, int columns) const {
   const double total = static_cast<double>(std::max<int64_t>(1, options_.total_steps));
   const double share = std::clamp(static_cast<double>(step) / total, 0.0, 1.0);
-  std::string line = options_.name;
-  if (bar) {
-    const int filled = static_cast<int>(share * kBarWidth);
-    std::string picture(static_cast<size_t>(kBarWidth), ' ');
-    std::fill_n(picture.begin(), filled, '=');
-    if (filled < kBarWidth) picture[static_cast<size_t>(filled)] = '>';
-    line += fmt::format("  [{}]", picture);
-  }
-  line += fmt::format("  {:3.0f} %  {} / {} steps", std::floor(share * 100),
-                      CountText(static_cast<double>(step)), CountText(total));
   const double speed = recent_s_ > 0 ? recent_steps_ / recent_s_ : 0;
-  if (speed > 0) line += fmt::format("  {} steps/s", CountText(speed));
   const double episode_return = Value(metrics, "episode_return"),
                success = Value(metrics, "success_rate");
-  if (std::isfinite(episode_return))
-    line += fmt::format("  return {}", ShortNumber(episode_return, 3));
-  if (std::isfinite(success)) line += fmt::format("  success {}", PercentText(success));
   const double left = std::max(0.0, total - static_cast<double>(step));
-  if (speed > 0 && left > 0) line += fmt::format("  {} left", DurationText(left / speed));
-  return line;
+  std::string counts =
+      fmt::format("  {} / {} steps", CountText(static_cast<double>(step)), CountText(total));
+  std::string rate = speed > 0 ? fmt::format("  {} steps/s", CountText(speed)) : "";
+  std::string rest;
+  if (std::isfinite(episode_return))
+    rest += fmt::format("  return {}", ShortNumber(episode_return, 3));
+  if (std::isfinite(success)) rest += fmt::format("  success {}", PercentText(success));
+  if (speed > 0 && left > 0) rest += fmt::format("  {} left", DurationText(left / speed));
+  const std::string percent = fmt::format("  {:3.0f} %", std::floor(share * 100));
+  if (columns == 0) return options_.name + percent + counts + rate + rest;
+  // on a narrow terminal what says least goes first: the bar, the speed, the counts
+  const auto room = [&] {
+    const size_t used =
+        options_.name.size() + percent.size() + counts.size() + rate.size() + rest.size();
+    return columns - static_cast<int>(used);
+  };
+  if (room() < 0) rate.clear();
+  if (room() < 0) counts.clear();
+  std::string bar;
+  const int width = std::min(kBarWidth, room() - 4);
+  if (width >= kLeastBarWidth) {
+    const int filled = static_cast<int>(share * width);
+    std::string picture(static_cast<size_t>(width), ' ');
+    std::fill_n(picture.begin(), filled, '=');
+    if (filled < width) picture[static_cast<size_t>(filled)] = '>';
+    bar = fmt::format("  [{}]", picture);
+  }
+  return (options_.name + bar + percent + counts + rate + rest)
+      .substr(0, static_cast<size_t>(columns));
 }
 
 void ProgressSink::Write(int64_t step, const Metrics& metrics) {
@@ -88,11 +104,9 @@ void ProgressSink::Write(int64_t step, const Metrics& metrics) {
     return;
   if (live_) {
     // one column stays free: a full last column wraps on some terminals
-    const std::string line =
-        Line(step, metrics, /*bar=*/true).substr(0, static_cast<size_t>(Width() - 1));
-    fmt::print(options_.out, "\r\x1b[K{}", line);
+    fmt::print(options_.out, "\r\x1b[K{}", Line(step, metrics, std::max(1, Width() - 1)));
   } else {
-    fmt::print(options_.out, "{}\n", Line(step, metrics, /*bar=*/false));
+    fmt::print(options_.out, "{}\n", Line(step, metrics, /*columns=*/0));
   }
   std::fflush(options_.out);
   drawn_ = any_line_ = true;
@@ -101,12 +115,5 @@ void ProgressSink::Write(int64_t step, const Metrics& metrics) {
 }
 
 void ProgressSink::Flush() { std::fflush(options_.out); }
-
-void ProgressSink::Clear() {
-  if (!live_ || !drawn_) return;
-  fmt::print(options_.out, "\r\x1b[K");
-  std::fflush(options_.out);
-  drawn_ = false;
-}
 
 }  // namespace pawl::track

@@ -24,18 +24,16 @@ struct ProgressOptions {
 class ProgressSink : public Sink {
  public:
   explicit ProgressSink(ProgressOptions options);
-  // Ends the live line.
+  // Leaves the last live line standing.
   ~ProgressSink() override;
   void Write(int64_t step, const Metrics& metrics) override;
   void Flush() override;
-  // Removes the live line so that something else can be printed; the next Write draws it again.
-  // Nothing on plain output.
-  void Clear();
 
  private:
   void UpdateRate(int64_t step, double now);
   bool PlainLineDue(int64_t step, double now) const;
-  std::string Line(int64_t step, const Metrics& metrics, bool bar) const;
+  // columns: of a live line, with a bar where it fits; 0: a plain line.
+  std::string Line(int64_t step, const Metrics& metrics, int columns) const;
   int Width() const;
 
   ProgressOptions options_;

@@ -1,9 +1,13 @@
 #include "track/runs.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <toml++/toml.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <ctime>
 #include <fstream>
@@ -20,12 +24,20 @@ namespace pawl::track {
 namespace {
 namespace fs = std::filesystem;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr int64_t kRunningSeconds = 60;
 constexpr int kMaxDepth = 4;
 
 int64_t ModifiedSeconds(const fs::path& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 ? int64_t{info.st_mtime} : 0;
+}
+
+// Whether a process holds the run (train/run_folder.cc), as it does while it writes it.
+bool IsLocked(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool locked = ::flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(fd);
+  return locked;
 }
 
 void ReadConfig(const fs::path& path, RunInfo& run) {
@@ -71,7 +83,12 @@ void ReadSummary(const fs::path& path, RunInfo& run) {
 
 void Scan(const fs::path& folder, const fs::path& root, int depth, std::vector<RunInfo>& runs) {
   if (IsRunFolder(folder)) {
-    runs.push_back(ReadRun(folder));
+    try {
+      runs.push_back(ReadRun(folder));
+    } catch (const std::exception&) {  // one bad run must not hide the others
+      runs.push_back({.path = folder, .name = folder.filename().string()});
+      runs.back().status = RunStatus::kUnreadable;
+    }
     const fs::path relative = fs::relative(folder, root);
     if (relative != ".") runs.back().name = relative.string();
     return;
@@ -102,7 +119,7 @@ std::string ReturnText(double value) { return ShortNumber(value); }
 }  // namespace
 
 const char* Name(RunStatus status) {
-  static constexpr const char* kNames[] = {"finished", "running", "interrupted"};
+  static constexpr const char* kNames[] = {"finished", "running", "interrupted", "unreadable"};
   return kNames[static_cast<size_t>(status)];
 }
 
@@ -128,7 +145,7 @@ RunInfo ReadRun(const fs::path& folder) {
   if (fs::exists(folder / "summary.json")) {
     run.status = RunStatus::kFinished;
     ReadSummary(folder / "summary.json", run);
-  } else if (std::time(nullptr) - run.modified_s <= kRunningSeconds) {
+  } else if (IsLocked(folder)) {
     run.status = RunStatus::kRunning;
   }
   return run;

@@ -14,8 +14,9 @@ namespace pawl::track {
 
 enum class RunStatus : uint8_t {
   kFinished,     // summary.json is there
-  kRunning,      // metrics.jsonl changed within the last minute
+  kRunning,      // a process holds the run's lock
   kInterrupted,  // neither: can go on with --resume
+  kUnreadable,   // listed, but its files cannot be read
 };
 const char* Name(RunStatus status);
 

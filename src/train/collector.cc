@@ -59,9 +59,7 @@ void Collector::Start(std::span<const float> weights) {
   actors_->Reset();
   normalizer_.MergeObservations(
       {slab_.moments, size_t(config_.env.num_envs) * (1 + 2 * shape_.obs)});
-  const bool normalized = config_.normalize.observation || config_.normalize.reward;
-  const bool frozen = config_.normalize.update == nn::NormalizeUpdate::kRollout;
-  int left = normalized && frozen && config_.init_from.empty() ? config_.normalize.warmup_steps : 0;
+  int left = WarmupSteps(config_);
   while (left > 0) {
     const int steps = std::min(left, config_.ppo.horizon);
     Publish(weights);

@@ -43,6 +43,15 @@ void CheckPicture(const envs::Env& env) {
                    .expected = "an environment simulated in MuJoCo (envs::MujocoView)"});
 }
 
+void CheckVideoPath(const std::filesystem::path& path) {
+  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  if (path.extension() != ".mp4" || !std::filesystem::is_directory(folder)) {
+    throw UserError({.what = fmt::format("cannot write a video to '{}'", path.string()),
+                     .where = "--video",
+                     .expected = "a name that ends in .mp4, in a folder that is there"});
+  }
+}
+
 }  // namespace
 
 int EvaluateCommand(const EvaluateOptions& options) {
@@ -65,7 +74,10 @@ int EvaluateCommand(const EvaluateOptions& options) {
                      .where = found.folder.string(),
                      .expected = "the environment it was trained for"});
   }
-  if (!options.video.empty()) CheckPicture(*env);
+  if (!options.video.empty()) {
+    CheckPicture(*env);
+    CheckVideoPath(options.video);
+  }
   const auto result = Evaluate(policy, {.episodes = options.episodes,
                                         .deterministic = !options.stochastic,
                                         .seed = options.seed,
@@ -76,13 +88,14 @@ int EvaluateCommand(const EvaluateOptions& options) {
     PrintTable(result, found.folder.string(), policy.spec.id, options.stochastic);
   }
   if (!options.video.empty()) {
-    RecordVideo(policy, options.seed, /*episodes=*/3, options.video);
+    RecordVideo(policy, options.seed, std::min(options.episodes, kVideoEpisodes), options.video);
     if (!options.json) std::printf("  video      %s\n", options.video.c_str());
   }
   return 0;
 }
 
-void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const std::string& path) {
+bool RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const std::string& path,
+                 bool (*stop)()) {
   CheckPicture(*envs::MakeEnv(policy.env, seed, 0));
   const envs::FrameRate rate = envs::ChooseFrameRate(policy.spec.control_period_s);
   envs::Renderer renderer({});
@@ -90,7 +103,8 @@ void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const st
   envs::VideoWriter video(
       path,
       {.width = renderer.options().width, .height = renderer.options().height, .fps = rate.fps});
-  for (int episode = 0; episode < episodes; ++episode) {
+  const auto stopped = [stop] { return stop != nullptr && stop(); };
+  for (int episode = 0; episode < episodes && !stopped(); ++episode) {
     int step = 0;
     Evaluate(policy, {.episodes = 1,
                       .first_episode = episode,
@@ -98,14 +112,18 @@ void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const st
                       .seed = seed,
                       .threads = 1,
                       .on_step = [&](const envs::Env& env) {
-                        if (step++ % rate.stride != 0 || video.num_frames() >= kMaxVideoFrames)
+                        if (step++ % rate.stride != 0 || stopped() ||
+                            video.num_frames() >= kMaxVideoFrames) {
                           return;
+                        }
                         const auto& view = dynamic_cast<const envs::MujocoView&>(env);
                         renderer.Render(view.Scene(), rgb);
                         video.Add(rgb);
                       }});
   }
+  if (stopped()) return false;
   video.Finish();
+  return true;
 }
 
 }  // namespace pawl::train

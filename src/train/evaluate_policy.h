@@ -21,8 +21,11 @@ struct EvaluateOptions {
 
 int EvaluateCommand(const EvaluateOptions& options);
 
-// Writes an MP4 of `episodes` deterministic episodes. Throws pawl::Error where rendering or
-// encoding is not possible.
-void RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const std::string& path);
+inline constexpr int kVideoEpisodes = 3;
+
+// Writes an MP4 of `episodes` deterministic episodes. False, and no file, where `stop` said so in
+// between. Throws pawl::Error where rendering or encoding is not possible.
+bool RecordVideo(const nn::Policy& policy, uint64_t seed, int episodes, const std::string& path,
+                 bool (*stop)() = nullptr);
 
 }  // namespace pawl::train

@@ -16,6 +16,9 @@ void InstallInterruptHandler() {
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second one has its default effect
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hangup = {};  // of the terminal; under nohup it stays ignored
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    sigaction(SIGHUP, &action, nullptr);
 }
 
 bool Interrupted() { return g_interrupted != 0; }

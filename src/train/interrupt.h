@@ -1,5 +1,5 @@
-// Ctrl-C and SIGTERM ask the learner loop to finish its update, save and stop; a second one ends
-// the process at once.
+// Ctrl-C, SIGTERM and a closed terminal ask the learner loop to finish its update, save and stop; a
+// second one ends the process at once.
 #pragma once
 
 namespace pawl::train {

@@ -68,13 +68,17 @@ void RolloutSlab::Map() {
     return c.used;
   };
   size_bytes_ = carve(nullptr);
-  PAWL_CHECK(ftruncate(memfd_, static_cast<off_t>(size_bytes_)) == 0,
-             "rollout memory of {} bytes: {}", size_bytes_, std::strerror(errno));
+  if (ftruncate(memfd_, static_cast<off_t>(size_bytes_)) != 0) {
+    throw RunError({.what = fmt::format("no rollout memory of {} bytes ({})", size_bytes_,
+                                        std::strerror(errno)),
+                    .hint = "fewer env.num_envs, or a shorter ppo.horizon"});
+  }
   base_ = mmap(nullptr, size_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, memfd_, 0);
   if (base_ == MAP_FAILED) {
     base_ = nullptr;
-    throw Error(fmt::format("cannot map {} bytes of rollout memory: {}", size_bytes_,
-                            std::strerror(errno)));
+    throw RunError({.what = fmt::format("cannot map {} bytes of rollout memory ({})", size_bytes_,
+                                        std::strerror(errno)),
+                    .hint = "fewer env.num_envs, or a shorter ppo.horizon"});
   }
   carve(static_cast<std::byte*>(base_));
 }

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
+#include "core/log.h"
 
 namespace pawl::train {
 namespace {
@@ -26,7 +27,7 @@ std::shared_ptr<const int> LockFolder(const fs::path& path) {
   if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     throw UserError({.what = fmt::format("another process is training in '{}'", path.string()),
                      .expected = "a run that nobody is writing",
-                     .hint = "wait for it, or --run NAME takes another folder"});
+                     .hint = "wait for it, or --run DIR takes another folder"});
   }
   return lock;
 }
@@ -36,20 +37,24 @@ fs::path DefaultRunFolder(const std::string& config_path) {
   return fs::path("runs") / fs::path(config_path).stem();
 }
 
-RunFolder CreateRunFolder(const fs::path& path, const TrainConfig& config) {
+void CheckRunFolderIsNew(const fs::path& path) {
   std::error_code error;
-  if (fs::exists(path, error) && !fs::is_empty(path, error)) {
-    throw UserError({.what = fmt::format("run folder '{}' exists already", path.string()),
-                     .expected = "a new folder",
-                     .hint = "--resume goes on with it, --run NAME takes another"});
-  }
+  if (!fs::exists(path, error) || fs::is_empty(path, error)) return;
+  throw UserError({.what = fmt::format("run folder '{}' exists already", path.string()),
+                   .expected = "a new folder",
+                   .hint = "--resume goes on with it, --run DIR takes another"});
+}
+
+RunFolder CreateRunFolder(const fs::path& path, const TrainConfig& config) {
+  CheckRunFolderIsNew(path);
+  std::error_code error;
   RunFolder folder{path};
   fs::create_directories(path, error);
   if (error) {
     throw UserError({.what = fmt::format("cannot make the run folder '{}' ({})", path.string(),
                                          error.message()),
                      .expected = "a writable place",
-                     .hint = "--run NAME takes another"});
+                     .hint = "--run DIR takes another"});
   }
   folder.lock = LockFolder(path);
   WriteConfig(folder, config);
@@ -67,6 +72,7 @@ RunFolder OpenRunFolder(const fs::path& path, const TrainConfig& config) {
   folder.lock = LockFolder(path);
   TrainConfig before;
   core::LoadConfig(core::Table::ParseFile(folder.config().string()), before);
+  ResolvePaths(before);
   TrainConfig same_length = config;
   if (config.total_steps > before.total_steps) same_length.total_steps = before.total_steps;
   const auto differences =
@@ -77,9 +83,10 @@ RunFolder OpenRunFolder(const fs::path& path, const TrainConfig& config) {
     throw UserError(
         {.what = fmt::format("cannot resume '{}': the config differs ({})", path.string(), list),
          .expected = "the config of the run (only total_steps may grow)",
-         .hint = "--run NAME starts a new run"});
+         .hint = "--run DIR starts a new run"});
   }
   if (config.total_steps > before.total_steps) {
+    PAWL_LOG_INFO("total_steps {} -> {}", before.total_steps, config.total_steps);
     WriteConfig(folder, config);
     std::error_code ignored;
     fs::remove(folder.summary(), ignored);  // no longer finished
@@ -113,12 +120,24 @@ FoundCheckpoint FindCheckpoint(const fs::path& path, bool best, std::vector<std:
         name.starts_with("step_") ? std::strtoll(name.c_str() + 5, nullptr, 10) : 0;
     return {path, step, std::move(files)};
   }
+  if (fs::exists(path / "policy.json")) {  // the part of a checkpoint that an actor needs
+    nn::CheckpointFiles files;
+    for (const char* name : {"policy.json", "weights.safetensors"}) {
+      files[fmt::format("policy/{}", name)] = core::ReadBinaryFile(path / name);
+    }
+    return {path, 0, std::move(files)};
+  }
   const fs::path root = fs::exists(path / "checkpoints") ? path / "checkpoints" : path;
   if (best) {
+    if (!fs::exists(path / "best.json")) {
+      throw UserError({.what = fmt::format("'{}' has no best checkpoint", path.string()),
+                       .expected = "a run that was evaluated while it trained",
+                       .hint = "eval.every_updates does that; without --best the newest is taken"});
+    }
     const auto text = core::ReadTextFile(path / "best.json");
     const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object() || !json.contains("step"))
-      throw missing(fmt::format("'{}' has no best checkpoint", path.string()));
+    if (!json.is_object() || !json.contains("step") || !json["step"].is_number_unsigned())
+      throw missing(fmt::format("'{}' is damaged", (path / "best.json").string()));
     const int64_t step = json["step"].get<int64_t>();
     const auto folder = nn::CheckpointFolder(root, step);
     return {folder, step, nn::ReadCheckpoint(folder)};

@@ -31,6 +31,8 @@ std::filesystem::path DefaultRunFolder(const std::string& config_path);
 // Makes the folder of a new run and writes config.toml. Throws UserError when it exists and is not
 // empty, or another process holds it.
 RunFolder CreateRunFolder(const std::filesystem::path& path, const TrainConfig& config);
+// The first of these checks alone, for --dry-run.
+void CheckRunFolderIsNew(const std::filesystem::path& path);
 
 // Opens an existing run to go on with. Throws UserError when the folder is missing or its config
 // differs in anything but a larger total_steps (each difference named).

@@ -20,13 +20,18 @@ void RunOutput::CutBack(int64_t updates, int64_t env_steps) {
   track::CutMetricsBack(folder_.metrics(), updates);
   track::CutEventsBack(folder_.path, env_steps);
   last_ = track::ReadLastMetrics(folder_.metrics());
+  if (updates > 0 && track::Value(last_, "updates") != static_cast<double>(updates)) {
+    PAWL_LOG_WARN("{} lacks the rows up to update {}: curves will have a gap",
+                  folder_.metrics().string(), updates);
+  }
 }
 
 void RunOutput::Begin(const std::string& update_path, const ActorGroup& actors, int64_t env_steps) {
   jsonl_ = std::make_unique<track::JsonlSink>(folder_.metrics());
   tensorboard_ = std::make_unique<track::TensorboardSink>(folder_.path);
-  PAWL_LOG_INFO("{} in {}: {} environments on {}, update by {}", config_.env.id,
-                folder_.path.string(), config_.env.num_envs, actors.Description(), update_path);
+  PAWL_LOG_INFO("{} in {}: {} environment{} on {}, update by {}", config_.env.id,
+                folder_.path.string(), config_.env.num_envs, config_.env.num_envs == 1 ? "" : "s",
+                actors.Description(), update_path);
   progress_ = std::make_unique<track::ProgressSink>(
       track::ProgressOptions{.name = folder_.path.filename().string(),
                              .total_steps = config_.total_steps,
@@ -81,10 +86,10 @@ void RunOutput::Finish(const RunSummary& summary) {
                 e.return_ci95.low, e.return_ci95.high);
   }
   PrintWhereTimeWent();
-  if (summary.evaluation_s + summary.video_s > 0) {
-    std::printf("  and then      evaluation %.1f s, video %.1f s\n", summary.evaluation_s,
-                summary.video_s);
-  }
+  if (summary.evaluation) std::printf("  and then      evaluation %.1f s", summary.evaluation_s);
+  if (summary.video)
+    std::printf("%s video %.1f s", summary.evaluation ? "," : "  and then     ", summary.video_s);
+  if (summary.evaluation || summary.video) std::printf("\n");
   WriteSummary(summary);
   track::WriteReport(folder_.path);
   std::printf("  checkpoint    %s\n",

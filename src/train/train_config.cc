@@ -1,5 +1,7 @@
 #include "train/train_config.h"
 
+#include <filesystem>
+
 namespace pawl::train {
 
 TrainConfig LoadTrainConfig(const std::string& path, const std::vector<std::string>& assignments) {
@@ -7,8 +9,23 @@ TrainConfig LoadTrainConfig(const std::string& path, const std::vector<std::stri
   for (const auto& assignment : assignments) table = table.WithOverride(assignment);
   TrainConfig config;
   core::LoadConfig(table, config);
+  ResolvePaths(config);
   CheckTrainConfig(config);
   return config;
+}
+
+int WarmupSteps(const TrainConfig& config) {
+  const auto& normalize = config.normalize;
+  const bool frozen = normalize.update == nn::NormalizeUpdate::kRollout;
+  if (!frozen || !(normalize.observation || normalize.reward) || !config.init_from.empty())
+    return 0;
+  return normalize.warmup_steps;
+}
+
+void ResolvePaths(TrainConfig& config) {
+  envs::ResolvePaths(config.env);
+  if (!config.init_from.empty())
+    config.init_from = std::filesystem::absolute(config.init_from).lexically_normal().string();
 }
 
 void CheckTrainConfig(const TrainConfig& config) {

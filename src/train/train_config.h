@@ -26,6 +26,7 @@ struct ActorConfig {
         {.help = "actors are threads of this process, or processes it supervises; same results"});
     v.Field("count", count,
             {.help = "threads or processes; 0 = one per core; same results for any number",
+             .min = 0,
              .max = 1024});
     v.Field("block", block, {.help = "environments per inference batch", .min = 1, .max = 1024});
     v.Field("deadline_s", deadline_s,
@@ -118,11 +119,16 @@ struct TrainConfig {
   }
 };
 
-// Reads FILE, applies the --set assignments, checks every key and range and what the sections
-// demand of each other.
+// Reads FILE, applies the --set assignments, resolves paths, checks every key and range and what
+// the sections demand of each other.
 TrainConfig LoadTrainConfig(const std::string& path, const std::vector<std::string>& assignments);
 // The same checks on a config already in memory.
 void CheckTrainConfig(const TrainConfig& config);
+// Steps of every environment that only warm the normaliser up, before the first update; they count
+// as environment steps.
+int WarmupSteps(const TrainConfig& config);
+// Makes the user's own files absolute: env.rig, env.args.xml_file, init_from.
+void ResolvePaths(TrainConfig& config);
 
 }  // namespace pawl::train
 

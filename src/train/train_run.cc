@@ -40,6 +40,14 @@ struct LoopState {
   double learning_s = 0, other_s = 0;
 };
 
+std::string NetworkText(const kernels::MlpShape& shape) {
+  static constexpr const char* kActivations[] = {"tanh", "relu", "elu"};
+  static constexpr const char* kHeads[] = {"gaussian", "squashed", "categorical"};
+  return fmt::format("{} {}{} {}", fmt::join(shape.hidden, "-"),
+                     kActivations[static_cast<int>(shape.activation)],
+                     shape.shared ? " shared" : "", kHeads[static_cast<int>(shape.head)]);
+}
+
 // The policy that init_from names. Throws UserError where it is not of this environment, network
 // and normalisation: its weights would mean something else here.
 nn::Policy InitialPolicy(const TrainConfig& config, const envs::EnvSpec& spec,
@@ -52,7 +60,8 @@ nn::Policy InitialPolicy(const TrainConfig& config, const envs::EnvSpec& spec,
   const auto& there = policy.shape;
   if (there.hidden != shape.hidden || there.activation != shape.activation ||
       there.shared != shape.shared || there.head != shape.head) {
-    differences.push_back("another network (policy.*)");
+    differences.push_back(
+        fmt::format("policy: trained with {}, here {}", NetworkText(there), NetworkText(shape)));
   }
   if (policy.normalizer.observation != config.normalize.observation) {
     differences.push_back(fmt::format("normalize.observation: trained with {}, here {}",
@@ -65,6 +74,28 @@ nn::Policy InitialPolicy(const TrainConfig& config, const envs::EnvSpec& spec,
                      .expected = "a policy of the same environment, network and normalisation"});
   }
   return policy;
+}
+
+// A rollout for a file: what the learner saw.
+core::ArrayMap RolloutArrays(const rollout::TrajectoryBatch& batch) {
+  const int64_t t = batch.time, b = batch.batch;
+  core::ArrayMap arrays;
+  const auto put = [&arrays](const char* name, const auto* values, std::vector<int64_t> shape) {
+    using T = std::remove_cvref_t<decltype(*values)>;
+    size_t count = 1;
+    for (const int64_t dimension : shape) count *= static_cast<size_t>(dimension);
+    arrays.Put<T>(name, {values, count}, std::move(shape));
+  };
+  put("observation", batch.observation, {t, b, batch.obs});
+  put("action", batch.action, {t, b, batch.act});
+  put("log_prob", batch.log_prob, {t, b});
+  put("value", batch.value, {t, b});
+  put("reward", batch.reward, {t, b});
+  put("terminated", batch.terminated, {t, b});
+  put("truncated", batch.truncated, {t, b});
+  put("final_value", batch.final_value, {t, b});
+  put("last_value", batch.last_value, {b});
+  return arrays;
 }
 
 class TrainRun {
@@ -83,6 +114,7 @@ class TrainRun {
   bool LoadNewest();
   void StartFresh();
   void Update();
+  algos::UpdateMetrics Learn(const rollout::TrajectoryBatch& batch, double progress);
   track::Metrics UpdateMetrics(const algos::UpdateMetrics& learned, double steps_per_s) const;
   bool EvaluateDue(track::Metrics& metrics);
   void SaveCheckpoint();
@@ -129,13 +161,13 @@ int TrainRun::Run(bool resume) {
                      .time_s = Elapsed(),
                      .stopped_early = state_.reached_goal};
   if (!Interrupted()) EvaluateAtTheEnd(summary);
-  if (!Interrupted()) RecordAtTheEnd(summary);
   if (Interrupted()) {
     output_->Interrupted(state_.updates, collector_.env_steps());
     return 130;
   }
+  RecordAtTheEnd(summary);  // interrupted here, the run ends without a video
   output_->Finish(summary);
-  return 0;
+  return Interrupted() ? 130 : 0;
 }
 
 void TrainRun::StartFresh() {
@@ -144,6 +176,7 @@ void TrainRun::StartFresh() {
     const nn::Policy policy = InitialPolicy(config_, probe_->Spec(), shape_);
     learner_.SetWeights(policy.weights.span());
     collector_.normalizer().StartFrom(policy.normalizer);
+    PAWL_LOG_INFO("weights and normaliser from {}", config_.init_from);
   }
   collector_.Start(learner_.Weights());
 }
@@ -187,7 +220,7 @@ void TrainRun::Update() {
   const double progress = std::min(1.0, static_cast<double>(steps_before) / config_.total_steps);
   const auto batch = collector_.Collect(learner_.Weights(), state_.updates);
   const double collected = core::MonotonicSeconds();
-  const auto learned = learner_.Update(batch, state_.updates, progress);
+  const auto learned = Learn(batch, progress);
   const double end = core::MonotonicSeconds();
   state_.learning_s += end - collected;
   ++state_.updates;
@@ -198,6 +231,26 @@ void TrainRun::Update() {
   state_.other_s += written - end;
   if (new_best || CheckpointDue()) SaveCheckpoint();
   state_.other_s += core::MonotonicSeconds() - written;
+}
+
+// An update that fails leaves behind what is needed to look into it: the last good weights (`pawl
+// eval` takes the folder) and the rollout.
+algos::UpdateMetrics TrainRun::Learn(const rollout::TrajectoryBatch& batch, double progress) {
+  try {
+    return learner_.Update(batch, state_.updates, progress);
+  } catch (const Error& error) {
+    const auto folder = folder_.path / fmt::format("bad_update_{}", state_.updates);
+    nn::CheckpointFiles files;
+    nn::AddPolicyFiles(CurrentPolicy(), files);
+    files["policy/rollout.safetensors"] = core::ToSafetensors(RolloutArrays(batch));
+    std::filesystem::create_directories(folder);
+    for (const auto& [name, bytes] : files) {
+      core::WriteFileAtomic(folder / std::filesystem::path(name).filename(), bytes);
+    }
+    throw Error(fmt::format("{}; last good weights and the rollout are in {}", error.what(),
+                            folder.string()),
+                error.exit_code());
+  }
 }
 
 track::Metrics TrainRun::UpdateMetrics(const algos::UpdateMetrics& learned,
@@ -255,7 +308,15 @@ bool TrainRun::EvaluateDue(track::Metrics& metrics) {
   if (eval.stop_at_return != 0 && result.return_mean >= eval.stop_at_return)
     state_.reached_goal = true;
   const double score = success ? result.success_rate : result.return_mean;
-  if (!(score > state_.best)) return false;
+  const bool best = score > state_.best;
+  PAWL_LOG_INFO(
+      "evaluation at {} steps: {}return {:.2f} ({:.2f} to {:.2f}){}", collector_.env_steps(),
+      success ? fmt::format("success {:.1f} % ({:.1f} to {:.1f}), ", 100 * result.success_rate,
+                            100 * result.success_ci95.low, 100 * result.success_ci95.high)
+              : "",
+      result.return_mean, result.return_ci95.low, result.return_ci95.high,
+      best ? ", the best so far" : "");
+  if (!best) return false;
   state_.best = score;
   state_.best_step = collector_.env_steps();
   return true;
@@ -347,8 +408,9 @@ void TrainRun::RecordAtTheEnd(RunSummary& summary) {
   output_->Closing("recording a video");
   const double begin = core::MonotonicSeconds();
   try {
-    RecordVideo(CurrentPolicy(), config_.seed, /*episodes=*/3, folder_.video().string());
-    summary.video = true;
+    summary.video = RecordVideo(CurrentPolicy(), config_.seed, kVideoEpisodes,
+                                folder_.video().string(), Interrupted);
+    if (!summary.video) PAWL_LOG_INFO("no video: interrupted");
   } catch (const Error& error) {
     PAWL_LOG_WARN("no video: {}", error.what());
   }
@@ -364,13 +426,15 @@ std::string CheckRun(const TrainConfig& config) {
   const algos::PpoLearner learner(config.ppo, config.policy, shape, config.seed, config.device);
   if (!config.init_from.empty()) InitialPolicy(config, spec, shape);
   const int64_t per_update = int64_t{config.ppo.horizon} * config.env.num_envs;
+  const int64_t warmup = int64_t{WarmupSteps(config)} * config.env.num_envs;
+  const int64_t updates =
+      (std::max<int64_t>(0, config.total_steps - warmup) + per_update - 1) / per_update;
   return fmt::format(
       "  environment  {} (version {}), {} in parallel, observation {}, action {}\n"
       "  updates      {} of {} steps ({} environments x {} steps)\n"
       "  update path  {}\n",
-      spec.id, spec.version, config.env.num_envs, spec.ObservationSize(), spec.action.size,
-      (config.total_steps + per_update - 1) / per_update, per_update, config.env.num_envs,
-      config.ppo.horizon, learner.PathDescription());
+      spec.id, spec.version, config.env.num_envs, spec.ObservationSize(), spec.action.size, updates,
+      per_update, config.env.num_envs, config.ppo.horizon, learner.PathDescription());
 }
 
 }  // namespace
@@ -383,20 +447,27 @@ int Train(const TrainOptions& options) {
                                                : std::filesystem::path(options.run_folder);
   const std::string lines = CheckRun(config);  // before the first file is written
   if (options.dry_run) {
-    std::printf("config is valid; nothing was started\n%s  run folder   %s\n", lines.c_str(),
-                path.c_str());
+    if (!options.resume) CheckRunFolderIsNew(path);
+    std::printf("config is valid; nothing was started\n%s  run folder   %s%s\n", lines.c_str(),
+                path.c_str(), options.resume ? ", resumed" : "");
     return 0;
   }
   const RunFolder folder =
       options.resume ? OpenRunFolder(path, config) : CreateRunFolder(path, config);
   if (options.resume && std::filesystem::exists(folder.summary())) {
     if (!std::filesystem::exists(folder.report())) track::WriteReport(folder.path);
-    std::printf("run '%s' is finished already; nothing to do\n", path.c_str());
+    std::printf("run '%s' is finished already; nothing to do (a larger total_steps goes on)\n",
+                path.c_str());
     return 0;
   }
   core::StartLog({.file = folder.log().string()});
-  TrainRun run(config, folder);
-  return run.Run(options.resume);
+  try {
+    TrainRun run(config, folder);
+    return run.Run(options.resume);
+  } catch (const std::exception& error) {
+    PAWL_LOG_DEBUG("stopped: {}", error.what());  // for log.txt; main tells the terminal
+    throw;
+  }
 }
 
 }  // namespace pawl::train

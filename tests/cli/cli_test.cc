@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -95,6 +97,61 @@ TEST_F(Cli, WhatWouldFailInTheFirstUpdateIsRefusedBefore) {
       "train ok.toml --dry-run --set env.id=InvertedPendulum-v5 --set env.args.xml_file=./free.xml";
   EXPECT_EQ(Pawl(free).exit_code, 0);
   ExpectRefusal(free + " --set policy.squash=true", {"policy.squash", "finite bounds"});
+}
+
+TEST_F(Cli, ARigOrModelGivenByARelativePathWorksFromAnyFolder) {
+  fs::create_directories(folder_ / "robots");
+  for (const char* name : {"six_axis.toml", "six_axis.xml"})
+    fs::copy_file(fs::path(PAWL_SOURCE_DIR) / "tests/envs/data" / name, folder_ / "robots" / name);
+  const std::string rig = "--set env.id=ArmReach --set env.rig=robots/six_axis.toml";
+  ASSERT_EQ(Pawl("train ok.toml --run arm " + rig).exit_code, 0);
+  const std::string away = fmt::format("cd / && '{}' eval '{}' --episodes 1 > /dev/null",
+                                       PAWL_BINARY, (folder_ / "arm").string());
+  EXPECT_EQ(std::system(away.c_str()), 0);
+  const Result again =
+      Pawl("train ok.toml --run arm --resume --set env.id=ArmReach --set env.rig='" +
+           (folder_ / "robots/six_axis.toml").string() + "'");
+  EXPECT_EQ(again.exit_code, 0) << again.err;  // another spelling of the same file
+  ExpectRefusal("train ok.toml --dry-run " + rig + "x", {"env.rig", "six_axis.tomlx"});
+  ExpectRefusal("train ok.toml --dry-run --set env.rig=robots/six_axis.toml",
+                {"env.rig", "Pendulum"});
+}
+
+TEST_F(Cli, AnUpdateThatFailsLeavesTheLastGoodWeightsAndItsRollout) {
+  const Result bad =
+      Pawl("train ok.toml --run bad --set ppo.learning_rate=1e10 --set ppo.max_grad_norm=0");
+  EXPECT_EQ(bad.exit_code, 1);
+  for (const char* part : {"not finite at gradient step", "bad/bad_update_0"})
+    EXPECT_NE(bad.err.find(part), std::string::npos) << bad.err;
+  EXPECT_TRUE(fs::exists(folder_ / "bad/bad_update_0/rollout.safetensors"));
+  EXPECT_EQ(Pawl("eval bad/bad_update_0 --episodes 1").exit_code, 0);
+  EXPECT_NE(core::ReadTextFile(folder_ / "bad/log.txt").find("stopped: "), std::string::npos);
+}
+
+TEST_F(Cli, OutputThatDoesNotArriveIsAFailure) {
+  if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  for (const char* command : {"config > /dev/full", "envs > /dev/full", "--help > /dev/full"}) {
+    const int status = std::system(
+        fmt::format("'{}' {} 2> '{}'", PAWL_BINARY, command, (folder_ / "err.txt").string())
+            .c_str());
+    EXPECT_EQ(WEXITSTATUS(status), 1) << command;
+    EXPECT_NE(core::ReadTextFile(folder_ / "err.txt").find("standard output"), std::string::npos);
+  }
+}
+
+TEST_F(Cli, EvaluatesThePolicyFolderOfACheckpointAndRefusesOneWithABadNumber) {
+  ASSERT_EQ(Pawl("train ok.toml --run run").exit_code, 0);
+  fs::path policy;
+  for (const auto& entry : fs::directory_iterator(folder_ / "run/checkpoints"))
+    policy = entry.path() / "policy";
+  fs::copy(policy, folder_ / "policy");
+  EXPECT_EQ(Pawl("eval policy --episodes 1").exit_code, 0);
+  ExpectRefusal("eval run --best", {"no best checkpoint", "eval.every_updates"});
+  std::string bytes = core::ReadTextFile(folder_ / "policy/weights.safetensors");
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::memcpy(bytes.data() + bytes.size() - sizeof(nan), &nan, sizeof(nan));
+  std::ofstream(folder_ / "policy/weights.safetensors") << bytes;
+  ExpectRefusal("eval policy --episodes 1", {"nan", "finite", "weights.safetensors"}, 1);
 }
 
 TEST_F(Cli, TrainsEvaluatesAndRefusesToTrainOverARun) {

@@ -93,15 +93,30 @@ TEST_F(ProgressSinkTest, SpeedAfterAResumeCountsOnlyNewSteps) {
   EXPECT_THAT(Output(), HasSubstr("1k steps/s"));
 }
 
-TEST_F(ProgressSinkTest, ClearRemovesTheLiveLine) {
-  ProgressSink sink(Options(1));
-  now_ = 1;
-  sink.Write(1000, {});
-  sink.Clear();
-  EXPECT_TRUE(Output().ends_with("\r\x1b[K"));
-  const size_t size = Output().size();
-  sink.Clear();
-  EXPECT_EQ(Output().size(), size);
+TEST_F(ProgressSinkTest, TheNumbersComeBeforeTheBarWhereTheTerminalIsNarrow) {
+  for (const int width : {100, 80, 66, 60}) {
+    ProgressOptions options = Options(1);
+    options.width = width;
+    const size_t before = Output().size();
+    {
+      ProgressSink sink(std::move(options));
+      now_ += 5;
+      sink.Write(50000, {{"episode_return", 12.34}, {"success_rate", 0.875}});
+    }
+    const std::string line = Output().substr(before);
+    EXPECT_LT(line.size(), std::string("\r\x1b[K\n").size() + width);
+    EXPECT_THAT(line, HasSubstr("success 87.5 %  ")) << width;
+    EXPECT_THAT(line, HasSubstr(" left")) << width;
+  }
+}
+
+TEST_F(ProgressSinkTest, TheLastLiveLineStays) {
+  {
+    ProgressSink sink(Options(1));
+    now_ = 1;
+    sink.Write(100000, {});
+  }
+  EXPECT_TRUE(Output().ends_with("steps/s\n")) << Output();
 }
 
 }  // namespace

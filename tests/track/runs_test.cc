@@ -1,6 +1,9 @@
 #include "track/runs.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
@@ -40,7 +43,10 @@ TEST_F(RunsTest, FindsRunsInSubFoldersNewestLast) {
   PutRun("sweep/c", false, 0);
   fs::create_directories(folder_ / "no run");
   Put("no run/config.toml", "");
+  const int writer = ::open((folder_ / "sweep/c").c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(writer, LOCK_EX | LOCK_NB), 0);  // as a training process holds its run
   const auto runs = ScanRuns(folder_);
+  ::close(writer);
   ASSERT_EQ(runs.size(), 3u);
   EXPECT_EQ(runs[0].name, "b");
   EXPECT_EQ(runs[1].name, "sweep/a");
