@@ -3,13 +3,15 @@
 
   bench/kill_test.py [--binary build/release/pawl] [--actors 50] [--learner 50] [--saves 100] [--config FILE]
 
-Compares every metric that is not a clock, the final weights and the final training state, byte for byte. Prints one JSON
-object per part; exits 1 at the first difference. Python standard library only.
+Compares every metric that is not a clock, the final weights and the final training state, byte for byte; and each resume's
+checkpoint with the newest one that was committed when the process before it died (lost_checkpoints counts those that were
+passed over). Prints one JSON object per part; exits 1 at the first difference. Python standard library only.
 """
 import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -31,6 +33,18 @@ def final_state(run):
     newest = sorted(p for p in (run / "checkpoints").iterdir() if p.suffix != ".tmp")[-1]
     return {str(f.relative_to(newest)): f.read_bytes() for f in sorted(newest.rglob("*"))
             if f.is_file() and f.name not in ("clocks.safetensors", "index.json")}
+
+
+def newest_commit(run):
+    """Step of the newest committed checkpoint, -1 for none."""
+    steps = [int(p.parent.name[5:]) for p in run.glob("checkpoints/step_*/COMMIT") if p.parent.name[5:].isdigit()]
+    return max(steps, default=-1)
+
+
+def resumes(run):
+    """Steps that the run was resumed from, in order."""
+    log = run / "log.txt"
+    return [int(s) for s in re.findall(r"resumed from .*step_(\d+) ", log.read_text())] if log.exists() else []
 
 
 class Harness:
@@ -99,10 +113,11 @@ class Harness:
         print(json.dumps({"part": "actor SIGKILL", "kills": killed, "runs": runs, "differences": 0}), flush=True)
 
     def kill_learner(self, wanted, during_save):
-        killed, runs = 0, 0
+        killed, runs, checked, lost = 0, 0, 0, 0
         while killed < wanted:
             run = self.folder / f"learner-{runs}"
             process = self.start(run, *self.settings())
+            committed, seen = -1, 0  # at the last kill; resumes in the log until then
             while True:
                 if during_save:
                     self.wait_for_save(run, process)
@@ -113,6 +128,9 @@ class Harness:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 killed += 1
+                for step in resumes(run)[seen:]:  # of the process just killed; none where it came too early
+                    checked, lost = checked + 1, lost + (step != committed)
+                committed, seen = newest_commit(run), len(resumes(run))
                 if not run.exists():  # killed before it made its folder
                     process = self.start(run, *self.settings())
                     continue
@@ -120,12 +138,16 @@ class Harness:
                 if killed >= wanted:
                     break
             self.finish(process, "resumed run")
+            for step in resumes(run)[seen:]:
+                checked, lost = checked + 1, lost + (step != committed)
             self.compare(run, "resumed run")
             shutil.rmtree(run)
             runs += 1
         part = "learner SIGKILL during a save" if during_save else "learner SIGKILL + resume"
-        print(json.dumps({"part": part, "kills": killed, "runs": runs, "differences": 0, "lost_checkpoints": 0}),
-              flush=True)
+        print(json.dumps({"part": part, "kills": killed, "runs": runs, "differences": 0,
+                          "resumes_checked": checked, "lost_checkpoints": lost}), flush=True)
+        if lost:
+            sys.exit(f"{part}: {lost} resumes passed over a committed checkpoint")
 
     def wait_for_save(self, run, process):
         """Returns when a checkpoint is being written, a random moment into it; or when the process has ended."""
