@@ -34,7 +34,8 @@ def train(binary, env, seed):
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         summary = json.loads((run / "summary.json").read_text())
-    text = json.dumps({"env": IDS[env], "seed": seed, "env_steps": rows[-1]["env_steps"],
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    text = json.dumps({"commit": commit, "machine": summary["machine"], "env": IDS[env], "seed": seed, "env_steps": rows[-1]["env_steps"],
                        "episode_return_last100": rows[-1]["episode_return"], "eval_return_mean": summary["return_mean"],
                        "time_s": rows[-1]["time_s"],
                        "curve": [[r["env_steps"], r["episode_return"]] for r in rows[:: max(1, len(rows) // 100)]]})
