@@ -27,13 +27,13 @@ void AddRuns(CLI::App& app, int& exit_code) {
   CLI::App* show = command->add_subcommand("show", "Everything known of one run");
   show->add_option("run", *run, "run folder")->required();
   show->callback([run, &exit_code] {
-    std::fputs(track::RunText(track::ReadRun(*run)).c_str(), stdout);
+    std::fputs(track::RunText(track::ReadRun(track::RunPath(*run))).c_str(), stdout);
     exit_code = 0;
   });
   CLI::App* report = command->add_subcommand("report", "Write report.html of a run (again)");
   report->add_option("run", *run, "run folder")->required();
   report->callback([run, &exit_code] {
-    std::printf("%s\n", track::WriteReport(*run).c_str());
+    std::printf("%s\n", track::WriteReport(track::RunPath(*run)).c_str());
     exit_code = 0;
   });
 }

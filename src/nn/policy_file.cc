@@ -201,7 +201,8 @@ Policy PolicyFromFiles(const CheckpointFiles& files, const std::string& source) 
     policy.weights = kernels::AlignedBuffer(FlatWeightsSize(policy.shape));
     NamedToFlat(policy.shape, arrays, policy.weights.span());
   } catch (const json::exception& error) {
-    throw Error(fmt::format("{}: {}", where, error.what()));
+    throw RunError({.what = fmt::format("damaged description of a policy ({})", error.what()),
+                    .where = where});
   }
   return policy;
 }

@@ -129,6 +129,12 @@ bool IsRunFolder(const fs::path& folder) {
          fs::exists(folder / "metrics.jsonl", ignored);
 }
 
+fs::path RunPath(const fs::path& name) {
+  std::error_code ignored;
+  const fs::path listed = fs::path("runs") / name;
+  return !fs::exists(name, ignored) && fs::exists(listed, ignored) ? listed : name;
+}
+
 RunInfo ReadRun(const fs::path& folder) {
   if (!IsRunFolder(folder)) {
     throw UserError({.what = fmt::format("'{}' is no run", folder.string()),
@@ -142,6 +148,14 @@ RunInfo ReadRun(const fs::path& folder) {
   ReadConfig(folder / "config.toml", run);
   run.last = ReadLastMetrics(folder / "metrics.jsonl");
   run.modified_s = ModifiedSeconds(folder / "metrics.jsonl");
+  if (fs::exists(folder / "best.json")) {
+    const auto best =
+        nlohmann::json::parse(core::ReadTextFile(folder / "best.json"), nullptr, false);
+    if (best.is_object() && best.contains("step") && best["step"].is_number_integer()) {
+      run.best_step = best["step"];
+      run.best_score = Number(best.value("score", nlohmann::json()));
+    }
+  }
   if (fs::exists(folder / "summary.json")) {
     run.status = RunStatus::kFinished;
     ReadSummary(folder / "summary.json", run);
@@ -212,6 +226,11 @@ std::string RunText(const RunInfo& run) {
     line("  return", WithInterval(e.return_mean, e.return_low, e.return_high, ReturnText));
     line("  success", WithInterval(e.success_rate, e.success_low, e.success_high, PercentText));
     line("  length", ShortNumber(e.episode_length_mean) + " steps");
+  }
+  if (run.best_step >= 0) {
+    line("best",
+         fmt::format("{} at {} steps (in training; `pawl eval --best`)",
+                     ShortNumber(run.best_score), CountText(static_cast<double>(run.best_step))));
   }
   line("machine", run.machine);
   line("last written", DateText(run.modified_s));

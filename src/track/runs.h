@@ -37,10 +37,14 @@ struct RunInfo {
   int64_t modified_s = 0;  // when metrics.jsonl was last written, seconds since 1970
   Metrics last;            // the last line of metrics.jsonl
   std::string machine;     // summary.json: what it ran on, "" where it does not say
+  int64_t best_step = -1;  // best.json: of the best evaluation during training, -1 for none
+  double best_score = 0;   // its success rate, or return where there is no success
   std::optional<RunEvaluation> evaluation;
 };
 
 bool IsRunFolder(const std::filesystem::path& folder);
+// The folder that a user means: a path, or a name as `pawl runs list` shows it (under runs/).
+std::filesystem::path RunPath(const std::filesystem::path& name);
 // Throws UserError where the folder is no run.
 RunInfo ReadRun(const std::filesystem::path& folder);
 // The runs in a folder and in its sub-folders, four levels deep; newest last. A damaged one is

@@ -7,6 +7,7 @@
 #include "core/thread_pool.h"
 #include "envs/render.h"
 #include "envs/video.h"
+#include "track/runs.h"
 #include "train/evaluator.h"
 #include "train/run_folder.h"
 
@@ -56,7 +57,7 @@ void CheckVideoPath(const std::filesystem::path& path) {
 
 int EvaluateCommand(const EvaluateOptions& options) {
   std::vector<std::string> skipped;
-  const FoundCheckpoint found = FindCheckpoint(options.path, options.best, skipped);
+  const FoundCheckpoint found = FindCheckpoint(track::RunPath(options.path), options.best, skipped);
   for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
   const nn::Policy policy = nn::PolicyFromFiles(found.files, found.folder.string());
   // the environment must still be the one the policy was trained for

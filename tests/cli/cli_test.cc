@@ -141,6 +141,11 @@ TEST_F(Cli, OutputThatDoesNotArriveIsAFailure) {
 
 TEST_F(Cli, EvaluatesThePolicyFolderOfACheckpointAndRefusesOneWithABadNumber) {
   ASSERT_EQ(Pawl("train ok.toml --run run").exit_code, 0);
+  fs::create_directories(folder_ / "runs");
+  fs::rename(folder_ / "run", folder_ / "runs/listed");
+  EXPECT_EQ(Pawl("eval listed --episodes 1").exit_code, 0);  // the name that runs list shows
+  EXPECT_EQ(Pawl("runs show listed").exit_code, 0);
+  fs::rename(folder_ / "runs/listed", folder_ / "run");
   fs::path policy;
   for (const auto& entry : fs::directory_iterator(folder_ / "run/checkpoints"))
     policy = entry.path() / "policy";
