@@ -55,7 +55,7 @@ TEST(ActionMap, MissingBoundsAndSquashingToInfiniteOnesAreRefused) {
   ActionMap(spec, false).ToEnv(action, out);
   EXPECT_EQ(out[1], -1e6F);
   try {
-    ActionMap(spec, true);
+    const ActionMap map(spec, true);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.exit_code(), 2);

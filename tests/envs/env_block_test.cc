@@ -209,7 +209,7 @@ class Boundless : public Env {
 TEST(ActionBounds, ABlockRefusesAnEnvironmentWithoutThem) {
   RegisterEnv(
       {.id = "Boundless",
-       .summary = "",
+       .summary = "has no bounds",
        .make = [](const EnvConfig&, uint64_t, int) { return std::make_unique<Boundless>(); },
        .describe_args = [] { return std::vector<core::FieldDoc>(); }});
   EXPECT_THAT([] { EnvBlock({.id = "Boundless"}, 1, 0, 1); },
