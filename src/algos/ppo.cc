@@ -16,15 +16,6 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMinAdaptiveRate = 1e-5, kMaxAdaptiveRate = 1e-2;  // rsl_rl's bounds
 constexpr int kValueRows = 64;  // of one forward pass over recomputed values
 
-// Fisher-Yates.
-void Shuffle(uint64_t seed, int64_t update, int epoch, std::span<int32_t> rows) {
-  std::iota(rows.begin(), rows.end(), 0);
-  core::Philox rng(seed, core::Role::kShuffle, epoch, update);
-  for (auto i = static_cast<uint32_t>(rows.size()); i > 1; --i) {
-    std::swap(rows[i - 1], rows[rng.Below(i)]);
-  }
-}
-
 // values: [T, B, width]; the first bad number's place is told by step and environment.
 void CheckFinite(const float* values, int64_t rows, int width, int batch, const char* name) {
   for (int64_t i = 0; i < rows * width; ++i) {
@@ -64,6 +55,21 @@ void CheckPpoConfig(const PpoConfig& config) {
   }
 }
 
+void ShuffleRows(uint64_t seed, int64_t update, int epoch, std::span<int32_t> rows) {
+  std::iota(rows.begin(), rows.end(), 0);
+  core::Philox rng(seed, core::Role::kShuffle, epoch, update);
+  // Fisher-Yates
+  for (auto i = static_cast<uint32_t>(rows.size()); i > 1; --i) {
+    std::swap(rows[i - 1], rows[rng.Below(i)]);
+  }
+}
+
+double AdaptedLearningRate(double rate, double kl, double desired_kl) {
+  if (kl > 2 * desired_kl) return std::max(kMinAdaptiveRate, rate / 1.5);
+  if (kl < 0.5 * desired_kl && kl > 0) return std::min(kMaxAdaptiveRate, rate * 1.5);
+  return rate;
+}
+
 // Sums of the minibatch statistics of one update.
 struct PpoLearner::Sums {
   int minibatches = 0, steps = 0;
@@ -80,7 +86,7 @@ PpoLearner::PpoLearner(const PpoConfig& config, const nn::PolicyConfig& policy,
       layout_(shape),
       path_reason_(TorchReason(config, shape, device)),
       permutation_([seed](int64_t update, int epoch, std::span<int32_t> rows) {
-        Shuffle(seed, update, epoch, rows);
+        ShuffleRows(seed, update, epoch, rows);
       }),
       weights_(nn::InitialWeights(policy, shape, seed)),
       adam_m_(layout_.size()),
@@ -154,7 +160,10 @@ UpdateMetrics PpoLearner::Update(const rollout::TrajectoryBatch& batch, int64_t 
     backend_->End();
     ++epochs_;
     if (config_.schedule == LearningRateSchedule::kAdaptiveKl) {
-      AdaptLearningRate((sums.kl - before.kl) / (sums.minibatches - before.minibatches));
+      // once an epoch, as the KL of one small minibatch is mostly noise (rl_games' "standard"
+      // schedule; rsl_rl, whose rule this is, has large minibatches and does it in each)
+      const double kl = (sums.kl - before.kl) / (sums.minibatches - before.minibatches);
+      learning_rate_ = AdaptedLearningRate(learning_rate_, kl, config_.desired_kl);
     }
   }
   const double count = sums.minibatches;
@@ -322,16 +331,6 @@ void PpoLearner::CheckStep(const kernels::PpoStats& stats, std::span<const int32
                   .where = "the first minibatch",
                   .expected = fmt::format("at most {:g}", allowed),
                   .hint = "weights, normaliser or observations of actor and learner differ"});
-}
-
-// Once an epoch, as the KL of one small minibatch is mostly noise (rl_games' "standard" schedule;
-// rsl_rl, whose rule this is, has large minibatches and does it in each).
-void PpoLearner::AdaptLearningRate(double kl) {
-  if (kl > 2 * config_.desired_kl) {
-    learning_rate_ = std::max(kMinAdaptiveRate, learning_rate_ / 1.5);
-  } else if (kl < 0.5 * config_.desired_kl && kl > 0) {
-    learning_rate_ = std::min(kMaxAdaptiveRate, learning_rate_ * 1.5);
-  }
 }
 
 float PpoLearner::MinLogStd() const {

@@ -14,12 +14,21 @@
 
 namespace pawl::algos {
 
+// Fills rows [N] with the order of one epoch, a permutation of 0 .. N-1 drawn from
+// (seed, kShuffle, epoch, update).
+void ShuffleRows(uint64_t seed, int64_t update, int epoch, std::span<int32_t> rows);
+
+// The adaptive schedule's rate after an epoch whose mean KL was `kl` nats: divided by 1.5 above
+// 2 x desired_kl, multiplied by 1.5 below half of it, within [1e-5, 1e-2] (rsl_rl). A KL of 0 says
+// nothing and changes nothing.
+double AdaptedLearningRate(double rate, double kl, double desired_kl);
+
 class PpoLearner : public Learner {
  public:
   // Row order of one epoch: fills [N] with a permutation of 0 .. N-1.
   using Permutation = std::function<void(int64_t update, int epoch, std::span<int32_t> rows)>;
 
-  // Weights start from (seed, kInit), shuffles are keyed by (seed, kShuffle, epoch, update).
+  // Weights start from (seed, kInit), rows are taken in the order of ShuffleRows(seed, ...).
   // device: "cpu" or "cuda". Throws UserError where the config contradicts itself, the shape or the
   // device.
   PpoLearner(const PpoConfig& config, const nn::PolicyConfig& policy,
@@ -59,7 +68,6 @@ class PpoLearner : public Learner {
                  const kernels::PpoLossSettings& loss, bool first);
   void KeepParameters();
   void RestoreParameters();
-  void AdaptLearningRate(double kl);
   float MinLogStd() const;
   double MeanStd() const;
   double ExplainedVariance(const rollout::TrajectoryBatch& batch) const;

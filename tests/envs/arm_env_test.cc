@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arm_experts.h"
+#include "arm_testing.h"
 #include "env_testing.h"
 #include "envs/env_block.h"
 
@@ -18,56 +19,23 @@ namespace {
 
 const std::string kSixAxis = PAWL_SOURCE_DIR "/tests/envs/data/six_axis.toml";
 
-EnvConfig Config(const std::string& id, const std::string& rig = "", const std::string& args = "") {
-  return {.id = id, .rig = rig, .args = core::Table::ParseString(args, "test")};
-}
-
-// An environment with its observation, readable by part.
-struct Episode {
-  explicit Episode(const EnvConfig& config, uint64_t index = 0)
-      : env(MakeEnv(config, 1, 0)), observation(env->Spec().ObservationSize()) {
-    Reset(index);
-  }
-  void Reset(uint64_t index) {
-    env->Reset(core::Philox(9, core::Role::kEnvReset, index, 0), observation);
-  }
-  StepResult Step(std::vector<double> action) { return env->Step(action, observation); }
-  std::span<const double> Part(const std::string& name) const {
-    size_t offset = 0;
-    for (const auto& part : env->Spec().observation) {
-      if (part.name == name) return std::span(observation).subspan(offset, part.size);
-      offset += part.size;
-    }
-    throw Error("no part " + name);
-  }
-  double Norm(const std::string& name) const {
-    const auto part = Part(name);
-    return std::sqrt(std::inner_product(part.begin(), part.end(), part.begin(), 0.0));
-  }
-  double Extra(const StepResult& result, const std::string& name) const {
-    const auto& names = env->Spec().extra_names;
-    return result.extra[std::find(names.begin(), names.end(), name) - names.begin()];
-  }
-
-  std::unique_ptr<Env> env;
-  std::vector<double> observation;
-};
+class ArmTask : public testing::TestWithParam<std::string> {};
 
 TEST(ArmSpec, SizesFollowTaskRigAndAction) {
   struct Case {
     EnvConfig config;
     int observation, action, steps;
   };
-  const Case cases[] = {{Config("ArmReach"), 28, 4, 50},
-                        {Config("ArmPushForward"), 37, 4, 60},
-                        {Config("ArmPushAny"), 37, 4, 60},
-                        {Config("ArmLift"), 37, 4, 75},
-                        {Config("ArmPickToGoal"), 37, 4, 75},
-                        {Config("ArmDrawer"), 27, 4, 75},
-                        {Config("ArmReach", "", "action = 'joint'"), 32, 8, 50},
-                        {Config("ArmReach", kSixAxis), 24, 3, 50},
-                        {Config("ArmReach", kSixAxis, "action = 'joint'"), 27, 6, 50},
-                        {Config("ArmReach", "", "max_episode_steps = 7"), 28, 4, 7}};
+  const Case cases[] = {{ArmConfig("ArmReach"), 28, 4, 50},
+                        {ArmConfig("ArmPushForward"), 37, 4, 60},
+                        {ArmConfig("ArmPushAny"), 37, 4, 60},
+                        {ArmConfig("ArmLift"), 37, 4, 75},
+                        {ArmConfig("ArmPickToGoal"), 37, 4, 75},
+                        {ArmConfig("ArmDrawer"), 27, 4, 75},
+                        {ArmConfig("ArmReach", "", "action = 'joint'"), 32, 8, 50},
+                        {ArmConfig("ArmReach", kSixAxis), 24, 3, 50},
+                        {ArmConfig("ArmReach", kSixAxis, "action = 'joint'"), 27, 6, 50},
+                        {ArmConfig("ArmReach", "", "max_episode_steps = 7"), 28, 4, 7}};
   for (const Case& c : cases) {
     const auto env = MakeEnv(c.config, 1, 0);
     EXPECT_EQ(env->Spec().ObservationSize(), c.observation) << c.config.id;
@@ -79,73 +47,47 @@ TEST(ArmSpec, SizesFollowTaskRigAndAction) {
 }
 
 TEST(ArmSpec, TaskThatTheRigCannotDoIsRefused) {
-  EXPECT_THAT([] { MakeEnv(Config("ArmLift", kSixAxis), 1, 0); },
+  EXPECT_THAT([] { MakeEnv(ArmConfig("ArmLift", kSixAxis), 1, 0); },
               testing::ThrowsMessage<Error>(testing::AllOf(testing::HasSubstr("gripper"),
                                                            testing::HasSubstr("six_axis.toml"))));
-  EXPECT_THAT([] { MakeEnv(Config("ArmDrawer", kSixAxis), 1, 0); },
+  EXPECT_THAT([] { MakeEnv(ArmConfig("ArmDrawer", kSixAxis), 1, 0); },
               testing::ThrowsMessage<Error>(testing::HasSubstr("areas.cabinet")));
 }
 
-TEST(ArmReset, DrawsGoalsOverTheWholeBoxAndNothingOutside) {
-  Episode reach(Config("ArmReach"));
-  double low[3] = {9, 9, 9}, high[3] = {-9, -9, -9}, mean[3] = {};
-  constexpr int kResets = 2000;
-  for (int i = 0; i < kResets; ++i) {
-    reach.Reset(i);
-    const auto goal = reach.Part("goal_position");
-    for (int axis = 0; axis < 3; ++axis) {
-      low[axis] = std::min(low[axis], goal[axis]);
-      high[axis] = std::max(high[axis], goal[axis]);
-      mean[axis] += goal[axis] / kResets;
-    }
-    for (double q : reach.Part("joint_position_from_home")) ASSERT_LE(std::abs(q), 0.02);
-    for (double v : reach.Part("joint_velocity")) ASSERT_EQ(v, 0);
-  }
-  const double box_low[3] = {0.35, -0.25, 0.05}, box_high[3] = {0.65, 0.25, 0.40};
-  for (int axis = 0; axis < 3; ++axis) {
-    const double width = box_high[axis] - box_low[axis];
-    EXPECT_GE(low[axis], box_low[axis]);
-    EXPECT_LE(high[axis], box_high[axis]);
-    EXPECT_LT(low[axis], box_low[axis] + 0.01 * width);
-    EXPECT_GT(high[axis], box_high[axis] - 0.01 * width);
-    // 4 standard errors of a uniform mean
-    EXPECT_NEAR(mean[axis], box_low[axis] + width / 2, 4 * width / std::sqrt(12.0 * kResets));
-  }
+TEST(ArmReset, ReachDrawsGoalsOverTheWholeBox) {
+  ExpectUniformDraws(ArmConfig("ArmReach"), {{"x", 0.35, 0.65, PartAt("goal_position", 0)},
+                                             {"y", -0.25, 0.25, PartAt("goal_position", 1)},
+                                             {"z", 0.05, 0.40, PartAt("goal_position", 2)}});
 }
 
-TEST(ArmReset, CubeTasksDrawAsDocumented) {
-  Episode forward(Config("ArmPushForward")), any(Config("ArmPushAny")),
-      pick(Config("ArmPickToGoal"));
-  for (int i = 0; i < 500; ++i) {
-    forward.Reset(i);
-    const auto cube = forward.Part("cube_position"), left = forward.Part("cube_to_goal");
-    ASSERT_TRUE(cube[0] >= 0.42 && cube[0] <= 0.50 && std::abs(cube[1]) <= 0.15);
-    ASSERT_TRUE(left[0] >= 0.10 && left[0] <= 0.18 && std::abs(left[1]) <= 0.05 && left[2] == 0);
-    ASSERT_EQ(forward.Part("cube_rotation_r00_r10_r01")[0], 1);
-    ASSERT_NEAR(forward.Part("pad_distance")[0], 0.01, 1e-6);  // closed
-    any.Reset(i);
-    ASSERT_GE(any.Norm("cube_to_goal"), 0.08);
-    pick.Reset(i);
-    const auto rotation = pick.Part("cube_rotation_r00_r10_r01");
-    ASSERT_LE(std::abs(std::atan2(rotation[1], rotation[0])), 0.4 + 1e-12);
-    ASSERT_DOUBLE_EQ(rotation[1], -rotation[2]);
-    const double goal_z = pick.Part("cube_position")[2] + pick.Part("cube_to_goal")[2];
-    ASSERT_TRUE(goal_z >= 0.06 - 1e-12 && goal_z <= 0.30 + 1e-12);
-    ASSERT_NEAR(pick.Part("pad_distance")[0], 0.09, 1e-6);  // open
+// Whatever the task and its own draws.
+TEST_P(ArmTask, EveryJointStartsNearHomeAtRest) {
+  std::vector<Draw> draws;
+  for (int joint = 0; joint < 7; ++joint) {
+    draws.push_back(
+        {fmt::format("joint {}", joint), -0.02, 0.02, PartAt("joint_position_from_home", joint)});
   }
+  ExpectUniformDraws(ArmConfig(GetParam()), draws);
+  Episode episode(ArmConfig(GetParam()));
+  EXPECT_EQ(episode.Norm("joint_velocity"), 0);
 }
 
-TEST(ArmReset, CabinetMovesFromEpisodeToEpisode) {
-  Episode drawer(Config("ArmDrawer"));
-  double low = 9, high = -9;
-  for (int i = 0; i < 200; ++i) {
-    drawer.Reset(i);
-    const double handle = drawer.Part("tool_position")[0] + drawer.Part("tool_to_handle")[0];
-    low = std::min(low, handle);
-    high = std::max(high, handle);
-  }
-  EXPECT_NEAR(low, 0.60 - 0.11, 0.005);
-  EXPECT_NEAR(high, 0.68 - 0.11, 0.005);
+TEST(ArmReset, NoiseIsTheKeywords) {
+  Episode still(ArmConfig("ArmReach", "", "reset_noise = 0"));
+  EXPECT_EQ(still.Norm("joint_position_from_home"), 0);
+  ExpectUniformDraws(ArmConfig("ArmReach", "", "reset_noise = 0.1"),
+                     {{"joint 0", -0.1, 0.1, PartAt("joint_position_from_home", 0)}});
+}
+
+TEST(ArmReset, DrawerDrawsTheCabinetsPlace) {
+  // the handle stands 0.11 in front of it
+  auto handle = [](int axis, double offset) {
+    return [=](const Episode& e) {
+      return e.Part("tool_position")[axis] + e.Part("tool_to_handle")[axis] + offset;
+    };
+  };
+  ExpectUniformDraws(ArmConfig("ArmDrawer"),
+                     {{"x", 0.60, 0.68, handle(0, 0.11)}, {"y", -0.12, 0.12, handle(1, 0)}});
 }
 
 // The rewards of docs/arm.md, computed again from the observation along an expert's episode.
@@ -189,10 +131,8 @@ bool SuccessFromObservation(const Episode& e, const std::string& id) {
   return e.Norm("cube_to_goal") < 0.03 && h < 0.01;
 }
 
-class ArmTask : public testing::TestWithParam<std::string> {};
-
 TEST_P(ArmTask, RewardAndSuccessAreTheDocumentedFormulas) {
-  Episode episode(Config(GetParam()), 3);
+  Episode episode(ArmConfig(GetParam()), 3);
   const auto expert = MakeArmExpert(GetParam(), episode.env->Spec());
   std::vector<double> action(episode.env->Spec().action.size);
   int successes = 0;
@@ -210,14 +150,14 @@ TEST_P(ArmTask, RewardAndSuccessAreTheDocumentedFormulas) {
 
 // a script that sees only the observation solves the task, so a policy can
 TEST_P(ArmTask, ScriptedExpertSucceeds) {
-  const auto env = MakeEnv(Config(GetParam()), 1, 0);
+  const auto env = MakeEnv(ArmConfig(GetParam()), 1, 0);
   const auto expert = MakeArmExpert(GetParam(), env->Spec());
   const double rate = ExpertSuccessRate(*env, *expert, 100, 3);
   EXPECT_GE(rate, GetParam() == "ArmPushAny" ? 0.85 : 0.95);
 }
 
 TEST_P(ArmTask, DoingNothingFails) {
-  Episode episode(Config(GetParam()));
+  Episode episode(ArmConfig(GetParam()));
   int successes = 0;
   for (int i = 0; i < 10; ++i) {
     episode.Reset(i);
@@ -234,14 +174,14 @@ INSTANTIATE_TEST_SUITE_P(All, ArmTask,
                          [](const auto& info) { return info.param; });
 
 TEST(SixAxis, ScriptedExpertReaches) {
-  const auto env = MakeEnv(Config("ArmReach", kSixAxis), 1, 0);
+  const auto env = MakeEnv(ArmConfig("ArmReach", kSixAxis), 1, 0);
   const auto expert = MakeArmExpert("ArmReach", env->Spec());
   EXPECT_GE(ExpertSuccessRate(*env, *expert, 100, 3), 0.95);
 }
 
 TEST(ArmControl, HoldingStillStaysWhereItIs) {
   for (const char* args : {"", "action = 'joint'"}) {
-    Episode episode(Config("ArmReach", "", args), 1);
+    Episode episode(ArmConfig("ArmReach", "", args), 1);
     const std::vector<double> start(episode.Part("tool_position").begin(),
                                     episode.Part("tool_position").end());
     for (int i = 0; i < 50; ++i) {
@@ -252,7 +192,7 @@ TEST(ArmControl, HoldingStillStaysWhereItIs) {
 }
 
 TEST(ArmControl, SetPointKeepsToLeashAndWorkspace) {
-  Episode episode(Config("ArmReach"));
+  Episode episode(ArmConfig("ArmReach"));
   const double low[3] = {0.28, -0.35, 0.012}, high[3] = {0.75, 0.35, 0.55};
   for (int step = 0; step < 49; ++step) {
     const std::vector<double> before(episode.Part("tool_position").begin(),
@@ -269,7 +209,7 @@ TEST(ArmControl, SetPointKeepsToLeashAndWorkspace) {
 }
 
 TEST(ArmControl, ToolStaysUprightOnTheWay) {
-  Episode episode(Config("ArmReach"));
+  Episode episode(ArmConfig("ArmReach"));
   const auto& env = dynamic_cast<const ArmEnv&>(*episode.env);
   for (int step = 0; step < 40; ++step) {
     episode.Step({step < 20 ? 1.0 : -0.5, 0.7, 0.8, 0.0});
@@ -280,7 +220,7 @@ TEST(ArmControl, ToolStaysUprightOnTheWay) {
 }
 
 TEST(ArmControl, GripperFollowsTheLastNumber) {
-  Episode episode(Config("ArmLift"));
+  Episode episode(ArmConfig("ArmLift"));
   for (int i = 0; i < 20; ++i) episode.Step({0, 0, 1, -1});
   EXPECT_NEAR(episode.Part("pad_distance")[0], 0.01, 1e-3);
   for (int i = 0; i < 20; ++i) episode.Step({0, 0, 0, 0});
@@ -288,7 +228,7 @@ TEST(ArmControl, GripperFollowsTheLastNumber) {
 }
 
 TEST(ArmControl, JointActionsMoveTheirJoint) {
-  Episode episode(Config("ArmReach", "", "action = 'joint'\nreset_noise = 0"));
+  Episode episode(ArmConfig("ArmReach", "", "action = 'joint'\nreset_noise = 0"));
   for (int i = 0; i < 10; ++i) episode.Step({0.5, 0, 0, 0, 0, 0, 0, 0});
   for (int i = 0; i < 10; ++i) episode.Step(std::vector<double>(8, 0.0));
   EXPECT_NEAR(episode.Part("joint_position_from_home")[0], 0.4, 0.02);
@@ -298,8 +238,8 @@ TEST(ArmControl, JointActionsMoveTheirJoint) {
 // the contract test covers the defaults; these are the other ways to build one
 TEST(ArmState, LoadedStateContinuesInEveryBitForOtherRigsAndActions) {
   for (const EnvConfig& config :
-       {Config("ArmReach", kSixAxis), Config("ArmPushForward", kSixAxis, "action = 'joint'"),
-        Config("ArmPickToGoal", "", "action = 'joint'")}) {
+       {ArmConfig("ArmReach", kSixAxis), ArmConfig("ArmPushForward", kSixAxis, "action = 'joint'"),
+        ArmConfig("ArmPickToGoal", "", "action = 'joint'")}) {
     EnvBlock original(config, 3, 0, 1), loaded(config, 3, 0, 1);
     const int size = original.Spec().ObservationSize();
     std::vector<double> obs(size), final_obs(size), obs_loaded(size), final_loaded(size);
@@ -324,7 +264,7 @@ TEST(ArmState, LoadedStateContinuesInEveryBitForOtherRigsAndActions) {
 
 // with an expert's contacts (a held cube, an open drawer), not only random flailing
 TEST_P(ArmTask, StateSavedInContactContinuesInEveryBit) {
-  Episode original(Config(GetParam()), 4), loaded(Config(GetParam()), 5);
+  Episode original(ArmConfig(GetParam()), 4), loaded(ArmConfig(GetParam()), 5);
   const auto expert = MakeArmExpert(GetParam(), original.env->Spec());
   std::vector<double> action(4);
   for (int i = 0; i < 25; ++i) {
@@ -352,7 +292,7 @@ void FillMemory(MujocoSim& sim) {
 }
 
 TEST(ArmDivergence, RunningOutOfMemoryIsOneAndTheSimulationIsRenewed) {
-  Episode episode(Config("ArmReach")), other(Config("ArmReach"));
+  Episode episode(ArmConfig("ArmReach")), other(ArmConfig("ArmReach"));
   episode.Step({0, 0, 0, 0});
   const std::vector<double> last = episode.observation;
   auto& env = dynamic_cast<ArmEnv&>(*episode.env);
@@ -371,7 +311,7 @@ TEST(ArmDivergence, RunningOutOfMemoryIsOneAndTheSimulationIsRenewed) {
 }
 
 TEST(ArmDivergence, EndsTheEpisodeWithTheLastGoodObservation) {
-  Episode episode(Config("ArmReach"));
+  Episode episode(ArmConfig("ArmReach"));
   episode.Step({0, 0, 0, 0});
   const std::vector<double> last = episode.observation;
   auto& env = dynamic_cast<ArmEnv&>(*episode.env);

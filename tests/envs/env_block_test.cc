@@ -6,11 +6,9 @@
 
 #include <cmath>
 #include <filesystem>
-#include <limits>
 
 #include "core/safetensors.h"
 #include "env_testing.h"
-#include "envs/action_map.h"
 
 namespace pawl::envs {
 namespace {
@@ -211,33 +209,11 @@ class Boundless : public Env {
 TEST(ActionBounds, ABlockRefusesAnEnvironmentWithoutThem) {
   RegisterEnv(
       {.id = "Boundless",
-       .summary = "",
+       .summary = "has no bounds",
        .make = [](const EnvConfig&, uint64_t, int) { return std::make_unique<Boundless>(); },
        .describe_args = [] { return std::vector<core::FieldDoc>(); }});
   EXPECT_THAT([] { EnvBlock({.id = "Boundless"}, 1, 0, 1); },
               testing::ThrowsMessage<Error>(testing::HasSubstr("0 low and 0 high bounds")));
-}
-
-TEST(ActionBounds, TheMapRefusesMissingOnesAndSquashingToInfinity) {
-  ActionSpec spec{.size = 2, .low = {-1}, .high = {1, 1}, .names = {}};
-  EXPECT_THAT([&] { ActionMap(spec, false); },
-              testing::ThrowsMessage<Error>(testing::HasSubstr("2 numbers, 1 low and 2 high")));
-  spec.low = {-1, -std::numeric_limits<double>::infinity()};
-  const float action[2] = {2, -1e6F};
-  double out[2];
-  ActionMap(spec, false).ToEnv(action, out);
-  EXPECT_EQ(out[1], -1e6F);
-  try {
-    ActionMap(spec, true);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.exit_code(), 2);
-    EXPECT_THAT(error.what(), testing::HasSubstr("policy.squash"));
-    EXPECT_THAT(error.what(), testing::HasSubstr("action 1"));
-  }
-  spec.num_choices = 3;
-  spec.low = spec.high = {};
-  EXPECT_NO_THROW(ActionMap(spec, true)) << "discrete: there is nothing to bound";
 }
 
 }  // namespace

@@ -45,11 +45,20 @@ TEST(Normalizer, ObservationsAreClippedAndCentred) {
   NormalizerSnapshot s{
       .observation = true, .clip_observation = 2, .mean = {1, 1}, .variance = {4, 4}};
   s.Prepare();
-  const double raw[] = {3, 100};
-  float out[2];
-  s.Observation(raw, 1, out);
+  const double raw[] = {3, 100, -100, -2.5};
+  float out[4];
+  s.Observation(raw, 2, out);
   EXPECT_NEAR(out[0], 1, 1e-7);
   EXPECT_EQ(out[1], 2);
+  EXPECT_EQ(out[2], -2);
+  EXPECT_NEAR(out[3], -1.75, 1e-7);
+}
+
+TEST(Normalizer, RewardsAreClippedOnBothSides) {
+  const NormalizerSnapshot s{.reward = true, .clip_reward = 2, .return_variance = 4};
+  EXPECT_EQ(s.Reward(100), 2);
+  EXPECT_EQ(s.Reward(-100), -2);
+  EXPECT_NEAR(s.Reward(-3), -1.5, 1e-7);
 }
 
 TEST(Normalizer, RewardsAreScaledByTheReturnsDeviationWithoutAMean) {

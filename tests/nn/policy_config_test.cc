@@ -35,6 +35,17 @@ TEST(InitialWeights, AreOrthogonalWithTheGainOfTheirLayer) {
   for (float b : named.Get<float>("policy.0.bias")) EXPECT_EQ(b, 0);
 }
 
+TEST(InitialWeights, LogStdIsTheConfigs) {
+  kernels::MlpShape shape{.obs = 4, .act = 3, .hidden = {8}};
+  for (const bool ortho : {true, false}) {
+    core::ArrayMap named;
+    const PolicyConfig config{.ortho_init = ortho, .log_std_init = -0.75};
+    FlatToNamed(shape, InitialWeights(config, shape, 1).span(), named);
+    const auto log_std = named.Get<float>("log_std");
+    EXPECT_EQ(std::vector<float>(log_std.begin(), log_std.end()), std::vector<float>(3, -0.75f));
+  }
+}
+
 TEST(InitialWeights, DependOnTheSeedAlone) {
   kernels::MlpShape shape{.obs = 4, .act = 2, .hidden = {8}};
   const auto a = InitialWeights({}, shape, 1), b = InitialWeights({}, shape, 1),
