@@ -109,6 +109,19 @@ TEST(ProcessActorsThatStart, HaveLongerThanARequestHas) {
   EXPECT_EQ(collector.actors().replaced(), 0);
 }
 
+TEST(ProcessActorsThatStart, InPlaceOfAnotherHaveLongerThanARequestHas) {
+  TempFolder folder;
+  const auto path = WriteSmallConfig(folder / "c.toml").string();
+  const auto reference = Collect(LoadTrainConfig(path, {}), [] {});
+  // a stall of the machine may well make a working process look dead for so long; not ten in a row
+  const auto out = Collect(
+      LoadTrainConfig(path, {"actors.kind=process", "actors.count=2", "actors.deadline_s=0.05"}),
+      [] { kill(Children().at(0), SIGKILL); });
+  EXPECT_GE(out.replaced, 1);
+  EXPECT_EQ(out.rewards, reference.rewards);
+  EXPECT_EQ(out.log_probs, reference.log_probs);
+}
+
 // Lowers the number of descriptors this process may open, while it lives.
 class FewDescriptors {
  public:
