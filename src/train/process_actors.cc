@@ -1,9 +1,10 @@
 // Actor processes, supervised by the learner. Each is this same binary (posix_spawn of
 // /proc/self/exe: never fork alone, there are threads), serving its own blocks of the shared slab.
 // Requests and replies are small structs on two pipes; all data is in the slab's memfd, so no lock
-// exists that a dead process could keep. An actor that dies, or answers no request before the
+// exists that a dead process could keep. An actor that dies, or gives no sign of life before the
 // deadline, is killed, reaped and replaced from its environments' states at the start of the
-// segment, which is then run again: the streams are keyed, so the result is the same bits.
+// segment, which is then run again: the streams are keyed, so the result is the same bits. The
+// deadline of a request counts from the actor's set-up reply: starting has a deadline of its own.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,10 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "core/log.h"
 #include "train/actor_process.h"
@@ -26,23 +29,49 @@ namespace pawl::train {
 namespace {
 using Clock = std::chrono::steady_clock;
 constexpr int kMaxDeathsInARow = 10;
+// Until the set-up reply, whatever actors.deadline_s says: starting the process, loading LibTorch
+// and making the environments give no sign of life, take a second on an idle machine and many
+// where as many actors as cores start at once beside other work.
+constexpr double kSetupDeadlineSeconds = 120;
 
-struct Pipe {
-  int read = -1, write = -1;
-  Pipe() {
-    int ends[2];
-    PAWL_CHECK(pipe2(ends, O_CLOEXEC) == 0, "pipe2: {}", std::strerror(errno));
-    read = MoveUp(ends[0]);
-    write = MoveUp(ends[1]);
+// Closes what it holds.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() { Close(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  int Release() { return std::exchange(fd_, -1); }
+  void Close() {
+    if (fd_ >= 0) close(Release());
+  }
+  // Above the fixed numbers in the child, which dup2 would overwrite.
+  void MoveUp() {
+    const int moved = fcntl(fd_, F_DUPFD_CLOEXEC, kActorReplyFd + 1);
+    // EINVAL: the limit is below that number
+    if (moved < 0) throw DescriptorError("fcntl(F_DUPFD)", errno == EINVAL ? EMFILE : errno);
+    Close();
+    fd_ = moved;
   }
 
  private:
-  // Above the fixed numbers in the child, which dup2 would overwrite.
-  static int MoveUp(int fd) {
-    const int moved = fcntl(fd, F_DUPFD_CLOEXEC, kActorReplyFd + 1);
-    PAWL_CHECK_GE(moved, 0, "fcntl: {}", std::strerror(errno));
-    close(fd);
-    return moved;
+  int fd_;
+};
+
+struct Pipe {
+  Descriptor read{-1}, write{-1};
+  Pipe() : Pipe(Open()) {}
+
+ private:
+  explicit Pipe(std::array<int, 2> ends) : read(ends[0]), write(ends[1]) {
+    read.MoveUp();
+    write.MoveUp();
+  }
+  static std::array<int, 2> Open() {
+    std::array<int, 2> ends;
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) throw DescriptorError("pipe2", errno);
+    return ends;
   }
 };
 
@@ -54,7 +83,8 @@ struct Child {
   int command_fd = -1, reply_fd = -1;
   int deaths_in_a_row = 0;
   bool waiting = false;        // a reply is due
-  Clock::time_point deadline;  // of that reply, or of the next step towards it
+  double allowed_s = 0;        // for that reply, or for the next step towards it
+  Clock::time_point deadline;  // when they are over
   uint64_t heartbeat = 0;      // at the last look
 };
 
@@ -72,14 +102,17 @@ class ProcessActors : public ActorGroup {
           std::min(child.num_blocks * setup.actors.block, setup.env.num_envs - child.first_env);
       children_.push_back(child);
     }
-    for (Child& child : children_) Spawn(child);
-    // the set-up reply tells that the environments could be made
-    AwaitAll({.op = ActorOp::kSetup});
+    try {
+      for (Child& child : children_) Spawn(child);
+      // the set-up reply tells that the environments could be made
+      AwaitAll({.op = ActorOp::kSetup});
+    } catch (...) {
+      StopAll();
+      throw;
+    }
   }
 
-  ~ProcessActors() override {
-    for (Child& child : children_) Stop(child);
-  }
+  ~ProcessActors() override { StopAll(); }
 
   void Reset() override { Request({.op = ActorOp::kReset}); }
   void LoadStates() override {
@@ -110,14 +143,15 @@ class ProcessActors : public ActorGroup {
     KeepRestorePoint();
   }
 
-  void ExpectReply(Child& child) {
+  void ExpectReply(Child& child, double allowed_s) {
     child.waiting = true;
+    child.allowed_s = allowed_s;
     child.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                        std::chrono::duration<double>(setup_.actors.deadline_s));
+                                        std::chrono::duration<double>(allowed_s));
   }
 
   bool Send(Child& child, const ActorCommand& command) {
-    ExpectReply(child);
+    ExpectReply(child, setup_.actors.deadline_s);
     return WriteAll(child.command_fd, &command, sizeof command);
   }
 
@@ -139,26 +173,27 @@ class ProcessActors : public ActorGroup {
           poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(0, left.count())));
       if (ready < 0 && errno == EINTR) continue;
       PAWL_CHECK_GE(ready, 0, "poll: {}", std::strerror(errno));
+      // what poll saw is of this moment; replacing one child takes time that is not the others'
+      const auto now = Clock::now();
       for (size_t i = 0; i < fds.size(); ++i) {
         if (fds[i].revents != 0) {
           ReadReply(*who[i], command);
-        } else if (Clock::now() >= who[i]->deadline) {
+        } else if (now >= who[i]->deadline) {
           if (Progressed(*who[i])) continue;
-          Replace(*who[i], command,
-                  fmt::format("did not answer within {:g} s", setup_.actors.deadline_s));
+          Replace(*who[i], command, fmt::format("did not answer within {:g} s", who[i]->allowed_s));
         }
       }
     }
   }
 
-  // Whether the child stepped since the last look; then it has as long again.
+  // Whether the child worked since the last look; then it has as long again.
   bool Progressed(Child& child) {
     uint64_t now = 0;
     for (int i = 0; i < child.num_envs; ++i) {
       now += std::atomic_ref(slab_.heartbeat[child.first_env + i]).load(std::memory_order_relaxed);
     }
     if (now == std::exchange(child.heartbeat, now)) return false;
-    ExpectReply(child);
+    ExpectReply(child, child.allowed_s);
     return true;
   }
 
@@ -191,24 +226,26 @@ class ProcessActors : public ActorGroup {
     }
     Spawn(child);
     RestoreSlab(child);
-    bool sent = true;
-    if (has_states_ && command.op != ActorOp::kLoad)
-      sent = WriteAll(child.command_fd, &kLoadCommand, sizeof kLoadCommand);
-    if (command.op != ActorOp::kSetup)
-      sent = sent && WriteAll(child.command_fd, &command, sizeof command);
-    // the replies of set-up and load come first; a child that died again is found while they are
-    // read
-    const int replies_before = (command.op == ActorOp::kSetup ? 0 : 1) +
-                               (has_states_ && command.op != ActorOp::kLoad ? 1 : 0);
-    for (int i = 0; sent && i < replies_before; ++i) sent = SkipReply(child);
-    if (!sent) return Replace(child, command, "died while starting");
-    ExpectReply(child);
+    if (command.op == ActorOp::kSetup) return;
+    const bool load = has_states_ && command.op != ActorOp::kLoad;
+    // the new process must have its environments before its deadline for the command begins; one
+    // that died again is found while its replies are read
+    if (!AwaitReply(child, kSetupDeadlineSeconds) ||
+        (load && !(WriteAll(child.command_fd, &kLoadCommand, sizeof kLoadCommand) &&
+                   AwaitReply(child, kSetupDeadlineSeconds))) ||
+        !Send(child, command)) {
+      Replace(child, command, "died while starting");
+    }
   }
 
-  bool SkipReply(Child& child) {
+  // Reads a reply that carries nothing; false where none comes.
+  bool AwaitReply(Child& child, double allowed_s) {
     pollfd fd{.fd = child.reply_fd, .events = POLLIN, .revents = 0};
-    const int timeout_ms = static_cast<int>(std::min(setup_.actors.deadline_s * 1000, 1e9));
-    if (poll(&fd, 1, timeout_ms) <= 0) return false;
+    int ready;
+    do {
+      ready = poll(&fd, 1, static_cast<int>(allowed_s * 1000));
+    } while (ready < 0 && errno == EINTR);
+    if (ready <= 0) return false;
     ActorReply reply;
     if (!ReadAll(child.reply_fd, &reply, sizeof reply)) return false;
     if (reply.failed) throw Error(reply.message, reply.exit_code);
@@ -221,28 +258,33 @@ class ProcessActors : public ActorGroup {
     posix_spawn_file_actions_init(&actions);
     // fixed numbers in the child; dup2 clears close-on-exec
     posix_spawn_file_actions_adddup2(&actions, slab_.memfd(), kActorMemoryFd);
-    posix_spawn_file_actions_adddup2(&actions, command.read, kActorCommandFd);
-    posix_spawn_file_actions_adddup2(&actions, reply.write, kActorReplyFd);
+    posix_spawn_file_actions_adddup2(&actions, command.read.get(), kActorCommandFd);
+    posix_spawn_file_actions_adddup2(&actions, reply.write.get(), kActorReplyFd);
     const std::string parent = std::to_string(getpid());
     const char* argv[] = {"pawl", kActorArgument, parent.c_str(), nullptr};
     const int error = posix_spawn(&child.pid, "/proc/self/exe", &actions, nullptr,
                                   const_cast<char**>(argv), environ);
     posix_spawn_file_actions_destroy(&actions);
-    close(command.read);
-    close(reply.write);
-    child.command_fd = command.write;
-    child.reply_fd = reply.read;
     if (error != 0) {
+      child.pid = -1;
       throw RunError({.what = fmt::format("cannot start actor process {} ({})", child.index,
                                           std::strerror(error)),
                       .hint = "actors.kind = \"thread\" needs no processes"});
     }
+    command.read.Close();
+    reply.write.Close();
+    child.command_fd = command.write.Release();
+    child.reply_fd = reply.read.Release();
     const auto bytes = PackActorSetup(setup_, slab_.shape(), child.first_block, child.num_blocks);
     const uint64_t size = bytes.size();
     // a child that is already gone shows when its reply is read
     if (WriteAll(child.command_fd, &size, sizeof size))
       WriteAll(child.command_fd, bytes.data(), size);
-    ExpectReply(child);
+    ExpectReply(child, kSetupDeadlineSeconds);
+  }
+
+  void StopAll() {
+    for (Child& child : children_) Stop(child);
   }
 
   // Returns the wait status.

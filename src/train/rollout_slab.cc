@@ -22,9 +22,17 @@ struct Carver {
 };
 }  // namespace
 
+Error DescriptorError(const std::string& what, int code) {
+  return RunError(
+      {.what = fmt::format("{}: {}", what, std::strerror(code)),
+       .hint = code == EMFILE
+                   ? "raise `ulimit -n`: actor processes take 203 descriptors and two for each"
+                   : ""});
+}
+
 RolloutSlab::RolloutSlab(const SlabShape& shape) : shape_(shape) {
   memfd_ = memfd_create("pawl-rollout", MFD_CLOEXEC);
-  PAWL_CHECK_GE(memfd_, 0, "memfd_create: {}", std::strerror(errno));
+  if (memfd_ < 0) throw DescriptorError("memfd_create", errno);
   Map();
 }
 

@@ -8,9 +8,14 @@
 #include <span>
 #include <string>
 
+#include "core/error.h"
 #include "rollout/trajectory_batch.h"
 
 namespace pawl::train {
+
+// The RunError of a system call (`what`, errno `code`) that gave no file descriptor; where the
+// process may open no more of them, the hint says what to raise.
+Error DescriptorError(const std::string& what, int code);
 
 struct SlabShape {
   int time = 0;             // T
@@ -73,8 +78,8 @@ class RolloutSlab {
   EpisodeReport* records = nullptr;  // [B, record_slots]
   int32_t* record_count = nullptr;   // [B]
   PhaseSeconds* phases = nullptr;    // [B] (each block adds to its first environment's slot)
-  uint64_t* heartbeat = nullptr;     // [B] steps done, ever (each block counts in its first
-                                     // environment's slot): a slow actor is not a dead one
+  uint64_t* heartbeat = nullptr;     // [B] steps, resets and loads done, ever (each block counts in
+                                  // its first environment's slot): a slow actor is not a dead one
   std::byte* state =
       nullptr;  // [B, state_bytes] saved environment after the last collect that asked for it
   uint64_t* state_size = nullptr;  // [B]

@@ -48,6 +48,12 @@ void RolloutWorker::ResetBlock(int index) {
   block.envs.Reset({slab_.raw_observation + first * o, n * o});
   ClearReports(block);
   CountObservations(block);
+  ShowLife(block);
+}
+
+// The supervising process looks at it while this one works.
+void RolloutWorker::ShowLife(const Block& block) {
+  std::atomic_ref(slab_.heartbeat[block.envs.first_env()]).fetch_add(1, std::memory_order_relaxed);
 }
 
 void RolloutWorker::ClearReports(Block& block) {
@@ -107,8 +113,7 @@ void RolloutWorker::StepBlock(Block& block, const CollectRequest& request, int t
   phases.observation += (normalized - begin) + (end - stepped);
   phases.inference += acted - normalized;
   phases.physics += stepped - acted;
-  // the supervising process looks at it while this one works
-  std::atomic_ref(slab_.heartbeat[first]).fetch_add(1, std::memory_order_relaxed);
+  ShowLife(block);
 }
 
 // Policy forward and sampling for the whole block; noise is keyed by environment and step.
@@ -168,6 +173,7 @@ void RolloutWorker::LoadBlock(int index) {
     std::copy(observation.begin(), observation.end(), slab_.raw_observation + env * o);
   }
   block.envs.TakeEpisodes();
+  ShowLife(block);
 }
 
 }  // namespace pawl::train

@@ -56,6 +56,7 @@ class RolloutWorker {
   void ClearReports(Block& block);
   void CountObservations(Block& block);
   void ReportEpisodes(Block& block, int64_t step);
+  void ShowLife(const Block& block);
   ActorSetup setup_;
   RolloutSlab& slab_;
   int first_env_ = 0, num_envs_ = 0;

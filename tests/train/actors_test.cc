@@ -2,13 +2,14 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
-#include <thread>
 
+#include "core/error.h"
 #include "train/collector.h"
 #include "train_testing.h"
 
@@ -74,17 +75,85 @@ TEST_F(ProcessActors, AStoppedOneIsFoundByItsDeadlineAndReplaced) {
   EXPECT_EQ(out.rewards, reference_.rewards);
 }
 
-TEST_F(ProcessActors, OneKilledInTheMiddleOfARolloutIsReplacedAndNoBitChanges) {
-  std::thread killer;
-  const auto out = Collect(config_, [&] {
-    killer = std::thread([pid = Children().at(0)] {
-      usleep(200);
-      kill(pid, SIGKILL);
-    });
-  });
-  killer.join();
-  EXPECT_EQ(out.rewards, reference_.rewards);
-  EXPECT_EQ(out.log_probs, reference_.log_probs);
+// The first process serves environments 0 to 3 in two blocks. When the second block's last one
+// kills it, the first block's states are already those of the segment's end: what is run again must
+// begin from the segment's start.
+TEST(ProcessActorsOfTwoBlocks, OneKilledInTheMiddleOfARolloutIsReplacedAndNoBitChanges) {
+  TempFolder folder;
+  const auto path = WriteSmallConfig(folder / "c.toml").string();
+  const auto kill_file = folder / "killed";
+  std::vector<std::string> assignments = {"env.id=Scripted", "actors.kind=process",
+                                          "actors.count=2", "actors.block=2",
+                                          "env.args.kill_env=3"};
+  const auto reference = Collect(LoadTrainConfig(path, assignments), [] {});
+  // 32 steps of warm-up and 32 of the first rollout come before the second rollout
+  assignments.insert(assignments.end(),
+                     {"env.args.kill_step=80", "env.args.kill_file=" + kill_file.string()});
+  const auto out = Collect(LoadTrainConfig(path, assignments),
+                           [&] { ASSERT_FALSE(std::filesystem::exists(kill_file)); });
+  EXPECT_TRUE(std::filesystem::exists(kill_file));
+  EXPECT_EQ(out.replaced, 1);
+  EXPECT_EQ(out.rewards, reference.rewards);
+  EXPECT_EQ(out.log_probs, reference.log_probs);
+}
+
+// No process starts within 10 ms; ten that were taken for dead would end the run.
+TEST(ProcessActorsThatStart, HaveLongerThanARequestHas) {
+  TempFolder folder;
+  const auto config =
+      LoadTrainConfig(WriteSmallConfig(folder / "c.toml").string(),
+                      {"actors.kind=process", "actors.count=2", "actors.deadline_s=0.01"});
+  const auto env = envs::MakeEnv(config.env, config.seed, 0);
+  const auto shape = nn::MakeShape(config.policy, env->Spec());
+  Collector collector(config, env->Spec(), shape, "");
+  EXPECT_EQ(collector.actors().replaced(), 0);
+}
+
+TEST(ProcessActorsThatStart, InPlaceOfAnotherHaveLongerThanARequestHas) {
+  TempFolder folder;
+  const auto path = WriteSmallConfig(folder / "c.toml").string();
+  const auto reference = Collect(LoadTrainConfig(path, {}), [] {});
+  // a stall of the machine may well make a working process look dead for so long; not ten in a row
+  const auto out = Collect(
+      LoadTrainConfig(path, {"actors.kind=process", "actors.count=2", "actors.deadline_s=0.05"}),
+      [] { kill(Children().at(0), SIGKILL); });
+  EXPECT_GE(out.replaced, 1);
+  EXPECT_EQ(out.rewards, reference.rewards);
+  EXPECT_EQ(out.log_probs, reference.log_probs);
+}
+
+// Lowers the number of descriptors this process may open, while it lives.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(rlim_t limit) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit lower{.rlim_cur = limit, .rlim_max = before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &lower);
+  }
+  ~FewDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(ProcessActorsOfALowLimit, SayWhatToRaise) {
+  TempFolder folder;
+  const auto config = LoadTrainConfig(WriteSmallConfig(folder / "c.toml").string(),
+                                      {"actors.kind=process", "actors.count=2"});
+  const auto env = envs::MakeEnv(config.env, config.seed, 0);
+  const auto shape = nn::MakeShape(config.policy, env->Spec());
+  // no descriptor for the memory; none above the fixed ones; not both pipes; not a second process
+  for (const int limit : {3, 100, 205, 207}) {
+    FewDescriptors few(limit);
+    try {
+      Collector collector(config, env->Spec(), shape, "");
+      ADD_FAILURE() << "made with " << limit << " descriptors";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("ulimit -n"), std::string::npos) << error.what();
+      EXPECT_EQ(error.exit_code(), 1);
+    }
+    EXPECT_TRUE(Children().empty());
+  }
 }
 
 // The deadline is for a sign of life, not for a whole rollout.

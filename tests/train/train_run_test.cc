@@ -2,12 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "envs/registry.h"
 #include "nn/checkpoint.h"
+#include "nn/policy_file.h"
+#include "scripted_env.h"
+#include "track/event_file.h"
+#include "train/evaluator.h"
+#include "train/run_folder.h"
 #include "train_testing.h"
 
 namespace pawl::train {
@@ -49,6 +57,29 @@ void ForgetAfter(const fs::path& run, size_t k) {
   std::ofstream(run / "metrics.jsonl", std::ios::app) << "{\"updates\": 7, \"tor";  // a torn line
 }
 
+// Gives the first row a time of its own, which a run that starts again would not write.
+constexpr double kMarkedTime = 12345.5;
+void MarkFirstRow(const fs::path& run) {
+  std::ifstream in(run / "metrics.jsonl");
+  std::string first, rest;
+  std::getline(in, first);
+  std::getline(in, rest, '\0');
+  in.close();
+  auto row = nlohmann::ordered_json::parse(first);
+  row["time_s"] = kMarkedTime;
+  std::ofstream(run / "metrics.jsonl") << row.dump() << '\n' << rest;
+}
+
+// The steps of all events for TensorBoard, in the order of the file.
+std::vector<int64_t> EventSteps(const fs::path& run) {
+  std::vector<int64_t> steps;
+  for (const auto& file : track::FindEventFiles(run)) {
+    const std::string bytes = core::ReadTextFile(file);
+    for (const auto& record : track::ParseRecords(bytes)) steps.push_back(record.step);
+  }
+  return steps;
+}
+
 TEST(Train, ResumeContinuesBitForBitFromAnyCheckpoint) {
   TempFolder folder;
   for (const char* mode : {"normalize.update=rollout", "normalize.update=per_step"}) {
@@ -57,11 +88,19 @@ TEST(Train, ResumeContinuesBitForBitFromAnyCheckpoint) {
     ASSERT_EQ(RunTraining(config, reference, {mode}), 0);
     const auto metrics = MetricsWithoutClocks(reference);
     const auto state = NewestState(reference);
+    const auto events = EventSteps(reference);
+    ASSERT_EQ(events.size(), 1 + metrics.size());  // the first is the file's version
     for (size_t k : {0u, 1u, 4u}) {
       const auto run = folder / (std::string(mode) + std::to_string(k));
       fs::copy(reference, run, fs::copy_options::recursive);
+      MarkFirstRow(run);
       ForgetAfter(run, k);
       ASSERT_EQ(RunTraining(config, run, {mode}, /*resume=*/true), 0);
+      // it went on from a checkpoint and did not start again, unless there was none
+      const auto times = track::ReadMetrics(run / "metrics.jsonl").Column("time_s");
+      ASSERT_EQ(times.size(), metrics.size());
+      EXPECT_EQ(times[0] == kMarkedTime, k > 0) << mode << " from checkpoint " << k;
+      EXPECT_EQ(EventSteps(run), events) << mode << " from checkpoint " << k;
       EXPECT_EQ(MetricsWithoutClocks(run), metrics) << mode << " from checkpoint " << k;
       EXPECT_EQ(NewestState(run), state) << mode << " from checkpoint " << k;
     }
@@ -115,6 +154,146 @@ TEST(Train, AFirstPolicyMustFitTheRun) {
   }
 }
 
+nn::CheckpointFiles NewestFiles(const fs::path& run) {
+  return nn::ReadCheckpoint(nn::ListCheckpoints(run / "checkpoints").front().folder);
+}
+nn::Policy NewestPolicy(const fs::path& run) {
+  return nn::PolicyFromFiles(NewestFiles(run), "test");
+}
+
+TEST(Train, AFirstPolicyGivesItsWeightsAndItsStatistics) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  // observations around 100 and large rewards; then around 0, and small ones
+  ASSERT_EQ(RunTraining(config, folder / "first",
+                        {"env.id=Scripted", "env.args.offset=100", "env.args.reward_scale=7"}),
+            0);
+  ASSERT_EQ(RunTraining(config, folder / "next",
+                        {"env.id=Scripted", "init_from=" + (folder / "first").string(),
+                         "ppo.learning_rate=0", "total_steps=256"}),
+            0);
+  const nn::Policy first = NewestPolicy(folder / "first"), next = NewestPolicy(folder / "next");
+  EXPECT_TRUE(std::ranges::equal(next.weights.span(), first.weights.span()));
+  const auto files = NewestFiles(folder / "next");
+  const auto state = core::FromSafetensors(files.at("state/training.safetensors"), "test");
+  // 8 observations of the resets and 256 of the steps come to the 10,000 that the first policy
+  // counts for; there is no warm-up
+  EXPECT_NEAR(state.GetScalar<double>("statistics/count"), 1e4 + 264, 1e-6);
+  EXPECT_NEAR(state.GetScalar<double>("statistics/return_count"), 1e4 + 256, 1e-6);
+  for (int k = 0; k < 2; ++k) {
+    ASSERT_NEAR(first.normalizer.mean[k], 100, 10);
+    // each new observation is within 10 of 0
+    EXPECT_NEAR(next.normalizer.mean[k], first.normalizer.mean[k] * 1e4 / 10264,
+                10 * 264.0 / 10264);
+  }
+  EXPECT_NEAR(next.normalizer.return_variance, first.normalizer.return_variance * 1e4 / 10256,
+              0.02 * first.normalizer.return_variance);
+}
+
+// Runs of "Planned": one environment, an evaluation after each update of 8 steps.
+std::vector<std::string> Planned(std::vector<std::string> more) {
+  std::vector<std::string> all = {"env.id=Planned",
+                                  "env.num_envs=1",
+                                  "ppo.horizon=8",
+                                  "ppo.minibatch=8",
+                                  "normalize.observation=false",
+                                  "normalize.reward=false",
+                                  "eval.every_updates=1",
+                                  fmt::format("eval.episodes={}", 1 + kPlannedEpisodes),
+                                  "eval.final_episodes=0",
+                                  "checkpoint.keep=1"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+void ExpectBest(const fs::path& run, int64_t step, double score, int64_t newest) {
+  const auto best = nlohmann::json::parse(core::ReadTextFile(run / "best.json"));
+  EXPECT_EQ(best["step"], step);
+  EXPECT_EQ(best["score"], score);
+  // beside the newest it is the only one that is kept
+  std::vector<int64_t> kept;
+  for (const auto& ref : nn::ListCheckpoints(run / "checkpoints")) kept.push_back(ref.step);
+  EXPECT_EQ(kept, (std::vector<int64_t>{newest, step}));
+  std::vector<std::string> skipped;
+  EXPECT_EQ(FindCheckpoint(run, /*best=*/true, skipped).step, step);
+  EXPECT_EQ(FindCheckpoint(run, /*best=*/false, skipped).step, newest);
+}
+
+TEST(Train, TheBestPolicyIsTheFirstOfTheMostSuccessesAndIsKept) {
+  TempFolder folder;
+  SetEvaluationPlan({.successes = {1, 3, 2, 3, 0}, .returns = {0, 0, 50, 10, 90}});
+  ASSERT_EQ(
+      RunTraining(WriteSmallConfig(folder / "c.toml"), folder / "run", Planned({"total_steps=40"})),
+      0);
+  ExpectBest(folder / "run", 16, 3.0 / 5, 40);
+}
+
+TEST(Train, TheBestPolicyIsThatOfTheHighestReturnWhereThereIsNoSuccess) {
+  TempFolder folder;
+  SetEvaluationPlan({.successes = {0, 0, 4, 0, 0}, .returns = {5, 10, -5, 10, 8}});
+  ASSERT_EQ(RunTraining(WriteSmallConfig(folder / "c.toml"), folder / "run",
+                        Planned({"total_steps=40", "env.args.has_success=false"})),
+            0);
+  ExpectBest(folder / "run", 16, 8, 40);  // 4 of 5 episodes give 10
+}
+
+TEST(Train, ResumeKeepsTheBestPolicyUntilABetterOneComes) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  SetEvaluationPlan({.successes = {1, 3, 2, 2, 3, 4, 1}, .returns = {0, 0, 0, 0, 0, 0, 0}});
+  ASSERT_EQ(RunTraining(config, folder / "run", Planned({"total_steps=24"})), 0);
+  ASSERT_EQ(RunTraining(config, folder / "run", Planned({"total_steps=40"}), /*resume=*/true), 0);
+  ExpectBest(folder / "run", 16, 3.0 / 5, 40);
+  ASSERT_EQ(RunTraining(config, folder / "run", Planned({"total_steps=56"}), /*resume=*/true), 0);
+  ExpectBest(folder / "run", 48, 4.0 / 5, 56);
+}
+
+TEST(Train, StopsAtTheSuccessRateItIsToReach) {
+  TempFolder folder;
+  SetEvaluationPlan({.successes = {2, 3, 4, 0}, .returns = {9, 9, 9, 9}});
+  ASSERT_EQ(RunTraining(WriteSmallConfig(folder / "c.toml"), folder / "run",
+                        Planned({"total_steps=32", "eval.stop_at_success=0.6"})),
+            0);
+  const auto rates =
+      track::ReadMetrics(folder / "run" / "metrics.jsonl").Column("eval_success_rate");
+  EXPECT_EQ(rates, (std::vector<double>{0.4, 0.6}));
+  const auto summary = nlohmann::json::parse(core::ReadTextFile(folder / "run" / "summary.json"));
+  EXPECT_EQ(summary["stopped_early"], true);
+}
+
+TEST(Train, EvaluatesTheSavedPolicyTheWayTheConfigSays) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  for (const bool deterministic : {true, false}) {
+    const auto run = folder / std::to_string(deterministic);
+    ASSERT_EQ(RunTraining(config, run,
+                          {"env.id=Scripted", "eval.final_episodes=3",
+                           fmt::format("eval.deterministic={}", deterministic)}),
+              0);
+    const auto summary = nlohmann::json::parse(core::ReadTextFile(run / "summary.json"));
+    const nn::Policy policy = NewestPolicy(run);
+    const auto mean = [&](bool mode) {
+      return Evaluate(policy, {.episodes = 3, .deterministic = mode, .seed = 5}).return_mean;
+    };
+    EXPECT_EQ(summary["return_mean"], mean(deterministic));
+    EXPECT_NE(summary["return_mean"], mean(!deterministic));
+  }
+}
+
+TEST(Train, AnEpisodeSucceedsByItsLastStep) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  for (const int step : {3, 10}) {  // of 10
+    const auto run = folder / std::to_string(step);
+    ASSERT_EQ(RunTraining(config, run,
+                          {"env.id=Scripted", "env.args.has_success=true",
+                           fmt::format("env.args.success_at={}", step)}),
+              0);
+    const auto rates = track::ReadMetrics(run / "metrics.jsonl").Column("success_rate");
+    EXPECT_EQ(rates, std::vector<double>(6, step == 10 ? 1 : 0)) << step;
+  }
+}
+
 TEST(Train, ResumeOfAFinishedRunChangesNothing) {
   TempFolder folder;
   const auto config = WriteSmallConfig(folder / "c.toml");
@@ -142,9 +321,10 @@ TEST(Train, TheFirstLogRatioIsExactlyZeroOnTheFusedPath) {
                              "env.id=CartPole-v1"}) {
     const auto run = folder / std::string(policy);
     ASSERT_EQ(RunTraining(config, run, {policy}), 0);
-    const auto table = track::ReadMetrics(run / "metrics.jsonl");
-    for (double ratio : table.Column("first_minibatch_max_log_ratio"))
-      EXPECT_EQ(ratio, 0) << policy;
+    const auto ratios =
+        track::ReadMetrics(run / "metrics.jsonl").Column("first_minibatch_max_log_ratio");
+    ASSERT_EQ(ratios.size(), 6u) << policy;
+    for (double ratio : ratios) EXPECT_EQ(ratio, 0) << policy;
   }
 }
 
@@ -153,8 +333,25 @@ TEST(Train, TheLibTorchPathKeepsItWithinItsTolerance) {
   ASSERT_EQ(
       RunTraining(WriteSmallConfig(folder / "c.toml"), folder / "run", {"ppo.update_path=torch"}),
       0);
+  const auto ratios =
+      track::ReadMetrics(folder / "run" / "metrics.jsonl").Column("first_minibatch_max_log_ratio");
+  ASSERT_EQ(ratios.size(), 6u);
+  for (double ratio : ratios) EXPECT_LE(ratio, 1e-5);
+}
+
+TEST(Train, TheLearningRateFollowsTheShareOfTheRunDoneBeforeItsUpdate) {
+  TempFolder folder;
+  ASSERT_EQ(RunTraining(WriteSmallConfig(folder / "c.toml"), folder / "run",
+                        {"ppo.learning_rate=1e-3", "ppo.learning_rate_final=2e-4"}),
+            0);
   const auto table = track::ReadMetrics(folder / "run" / "metrics.jsonl");
-  for (double ratio : table.Column("first_minibatch_max_log_ratio")) EXPECT_LE(ratio, 1e-5);
+  const auto& rates = table.Column("learning_rate");
+  ASSERT_EQ(rates.size(), 6u);
+  for (int i = 0; i < 6; ++i) {
+    // 32 steps of warm-up, then 32 an update, of 8 environments
+    const double share = 256.0 * (1 + i) / 1600;
+    EXPECT_NEAR(rates[i], 1e-3 + share * (2e-4 - 1e-3), 1e-15) << i;
+  }
 }
 
 TEST(Train, CartPoleLearns) {

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "nn/checkpoint.h"
+#include "scripted_env.h"
 #include "train/actor_process.h"
 
 namespace pawl::train {
@@ -91,6 +92,7 @@ std::string NewestState(const fs::path& run) {
 
 // actor processes are this same binary
 int main(int argc, char** argv) {
+  pawl::train::RegisterTestEnvs();
   if (argc == 3 && std::strcmp(argv[1], pawl::train::kActorArgument) == 0) {
     return pawl::train::ActorProcessMain(std::atoi(argv[2]));
   }
