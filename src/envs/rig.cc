@@ -125,7 +125,9 @@ std::string SourcePath(const std::string& relative) {
 }
 
 Rig LoadRig(const std::string& path) {
-  Rig rig{.path = FindRigFile(path)};
+  // not in Rig's initialiser: GCC 12 destroys the other members twice when one of them throws
+  const std::string file = FindRigFile(path);
+  Rig rig{.path = file};
   core::LoadConfig(core::Table::ParseFile(rig.path), rig.config);
   const RigConfig& c = rig.config;
   if (c.mjcf.empty())

@@ -374,7 +374,7 @@ TEST(Ppo, LinearSchedulesReachTheirEnds) {
     const auto rollout = MakeTestRollout(SmallShape(), learner.Weights(), kTime, kBatch, 1);
     const auto metrics = Named(learner.Update(rollout.View(), 0, progress));
     EXPECT_DOUBLE_EQ(metrics.at("learning_rate"), 1e-3 * (1 - progress));
-    EXPECT_FLOAT_EQ(metrics.at("clip_range"), 0.2 - 0.1 * progress);
+    EXPECT_DOUBLE_EQ(metrics.at("clip_range"), 0.2 - 0.1 * progress);
   }
 }
 
@@ -383,7 +383,7 @@ TEST(Ppo, ConstantSchedulesIgnoreProgress) {
   const auto rollout = MakeTestRollout(SmallShape(), learner.Weights(), kTime, kBatch, 1);
   const auto metrics = Named(learner.Update(rollout.View(), 7, 0.9));
   EXPECT_EQ(metrics.at("learning_rate"), 1e-3);
-  EXPECT_EQ(metrics.at("clip_range"), 0.2f);
+  EXPECT_EQ(metrics.at("clip_range"), 0.2);
 }
 
 TEST(Ppo, AdaptedRateIsRslRls) {
