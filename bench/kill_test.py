@@ -95,7 +95,8 @@ class Harness:
             run = self.folder / f"actors-{runs}"
             process = self.start(run, *self.settings(), *process_actors)
             while process.poll() is None:
-                time.sleep(self.rng.uniform(0.1, 1.5))
+                # on a slow machine more patiently: ten deaths of one actor before it ever ran end a run
+                time.sleep(self.rng.uniform(0.1, 1.5) * max(1, self.seconds / 8))
                 try:
                     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
                 except OSError:

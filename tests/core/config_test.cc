@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -229,7 +230,8 @@ TEST(Config, AMissingFileIsAUserError) {
 }
 
 TEST(Config, AFileNamesItselfInErrors) {
-  const std::string path = ::testing::TempDir() + "pawl_config_test.toml";
+  const std::string path =
+      ::testing::TempDir() + "pawl_config_test_" + std::to_string(::getpid()) + ".toml";
   WriteFileAtomic(path, std::string_view("on = true\ncount = 0\n"));
   EXPECT_THAT(ErrorOf([&] { Load(Table::ParseFile(path)); }), HasSubstr(path + ":2"));
   std::filesystem::remove(path);

@@ -24,7 +24,11 @@ class LogTest : public ::testing::Test {
     StartLog({});
     std::filesystem::remove(path_);
   }
-  const std::string path_ = ::testing::TempDir() + "pawl_log_test.txt";
+  // tests run side by side, in several checkouts, too; a death test is another process
+  const std::string path_ = fmt::format(
+      "{}pawl_log_{}_{:x}.txt", ::testing::TempDir(),
+      ::testing::UnitTest::GetInstance()->current_test_info()->name(),
+      std::hash<std::string>()(std::filesystem::read_symlink("/proc/self/exe").string()));
 };
 
 TEST_F(LogTest, LinesGoToTheTerminalPlainAndToTheFileWithTimeAndLevel) {

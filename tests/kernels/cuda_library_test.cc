@@ -36,7 +36,8 @@ TEST(CudaLibrary, ABuildWithoutItIsAUsersError) {
 }
 
 TEST(CudaLibrary, ADamagedFileIsNamed) {
-  const std::string path = testing::TempDir() + "damaged_cuda.so";
+  const std::string path =
+      testing::TempDir() + "damaged_cuda_" + std::to_string(::getpid()) + ".so";
   std::ofstream(path) << "not a library";
   const auto [message, code] = ErrorOf([&] { CudaLibrary::Load(path); });
   EXPECT_THAT(message, testing::HasSubstr("cannot be loaded"));
