@@ -114,7 +114,8 @@ class Harness:
         print(json.dumps({"part": "actor SIGKILL", "kills": killed, "runs": runs, "differences": 0}), flush=True)
 
     def kill_learner(self, wanted, during_save):
-        killed, runs, checked, lost = 0, 0, 0, 0
+        killed, runs = 0, 0
+        steps = []  # of each resume: where it went on, and the newest commit before it
         while killed < wanted:
             run = self.folder / f"learner-{runs}"
             process = self.start(run, *self.settings())
@@ -129,8 +130,7 @@ class Harness:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 killed += 1
-                for step in resumes(run)[seen:]:  # of the process just killed; none where it came too early
-                    checked, lost = checked + 1, lost + (step != committed)
+                steps += [(step, committed) for step in resumes(run)[seen:]]  # none where the kill came too early
                 committed, seen = newest_commit(run), len(resumes(run))
                 if not run.exists():  # killed before it made its folder
                     process = self.start(run, *self.settings())
@@ -139,14 +139,14 @@ class Harness:
                 if killed >= wanted:
                     break
             self.finish(process, "resumed run")
-            for step in resumes(run)[seen:]:
-                checked, lost = checked + 1, lost + (step != committed)
+            steps += [(step, committed) for step in resumes(run)[seen:]]
             self.compare(run, "resumed run")
             shutil.rmtree(run)
             runs += 1
+        lost = sum(resumed != newest for resumed, newest in steps)
         part = "learner SIGKILL during a save" if during_save else "learner SIGKILL + resume"
         print(json.dumps({"part": part, "kills": killed, "runs": runs, "differences": 0,
-                          "resumes_checked": checked, "lost_checkpoints": lost}), flush=True)
+                          "resumes_checked": len(steps), "lost_checkpoints": lost}), flush=True)
         if lost:
             sys.exit(f"{part}: {lost} resumes passed over a committed checkpoint")
 

@@ -525,10 +525,16 @@ TEST(Ppo, TheLearnerTakesRowsInTheOrderOfShuffleRows) {
   EXPECT_EQ(MaxDifference(own.Weights(), replayed.Weights()), 0);
 }
 
-TEST(Ppo, ExplainedVarianceIsOneForPerfectValuesAndNanForConstantReturns) {
+// Returns are the rewards.
+PpoConfig ConfigWithoutFuture() {
   PpoConfig config = SmallConfig();
   config.gamma = 0;
-  config.gae_lambda = 0;  // returns are the rewards
+  config.gae_lambda = 0;
+  return config;
+}
+
+TEST(Ppo, ExplainedVarianceIsOneForPerfectValuesAndNanForConstantReturns) {
+  const PpoConfig config = ConfigWithoutFuture();
   PpoLearner learner = MakeLearner(config);
   auto rollout = MakeTestRollout(SmallShape(), learner.Weights(), kTime, kBatch, 1);
   rollout.reward = rollout.value;
@@ -542,9 +548,7 @@ TEST(Ppo, ExplainedVarianceIsOneForPerfectValuesAndNanForConstantReturns) {
 
 // A constant error is explained: it is the errors' variance that counts, not their square.
 TEST(Ppo, ExplainedVarianceLeavesTheMeanErrorOut) {
-  PpoConfig config = SmallConfig();
-  config.gamma = 0;
-  config.gae_lambda = 0;  // returns are the rewards
+  const PpoConfig config = ConfigWithoutFuture();
   PpoLearner learner = MakeLearner(config);
   auto rollout = MakeTestRollout(SmallShape(), learner.Weights(), kTime, kBatch, 1);
   // errors are half the return, less 3: a quarter of the variance is left
