@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "core/buffer.h"
+
 namespace pawl::kernels {
 
 enum class Activation : uint8_t { kTanh, kRelu, kElu };
@@ -62,25 +64,7 @@ class MlpLayout {
   std::vector<MlpParameter> parameters_;
 };
 
-// 64-byte aligned, zeroed float buffer.
-class AlignedBuffer {
- public:
-  AlignedBuffer() = default;
-  explicit AlignedBuffer(size_t count);
-  AlignedBuffer(const AlignedBuffer& other);
-  AlignedBuffer(AlignedBuffer&& other) noexcept;
-  AlignedBuffer& operator=(AlignedBuffer other) noexcept;
-  ~AlignedBuffer();
-  float* data() { return data_; }
-  const float* data() const { return data_; }
-  size_t size() const { return size_; }
-  std::span<float> span() { return {data_, size_}; }
-  std::span<const float> span() const { return {data_, size_}; }
-
- private:
-  float* data_ = nullptr;
-  size_t size_ = 0;
-};
+using AlignedBuffer = core::Buffer<float>;
 
 struct Network;  // network.h
 

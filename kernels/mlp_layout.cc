@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "core/error.h"
@@ -74,25 +72,5 @@ void MlpLayout::Unpack(const MlpParameter& parameter, const float* flat, float* 
     for (int k = 0; k < in; ++k) *dense++ = flat[parameter.offset + PanelAt(in, k, n)];
   }
 }
-
-AlignedBuffer::AlignedBuffer(size_t count) : size_(count) {
-  constexpr size_t kAlignment = 64;
-  const size_t bytes =
-      (std::max<size_t>(count, 1) * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
-  data_ = static_cast<float*>(std::aligned_alloc(kAlignment, bytes));
-  PAWL_CHECK(data_ != nullptr, "out of memory: {} bytes", bytes);
-  std::memset(data_, 0, bytes);
-}
-AlignedBuffer::AlignedBuffer(const AlignedBuffer& other) : AlignedBuffer(other.size_) {
-  if (size_ > 0) std::memcpy(data_, other.data_, size_ * sizeof(float));
-}
-AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-AlignedBuffer::~AlignedBuffer() { std::free(data_); }
 
 }  // namespace pawl::kernels

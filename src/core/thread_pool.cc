@@ -2,9 +2,29 @@
 
 #include <algorithm>
 
+#include "core/clock.h"
 #include "core/error.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace pawl::core {
+namespace {
+// Spins for at most 50 us until done() holds.
+template <class F>
+void SpinUntil(const F& done) {
+  const Clock::time_point start = Clock::now();
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (done()) return;
+#if defined(__x86_64__)
+      _mm_pause();
+#endif
+    }
+  } while (Clock::now() - start < std::chrono::microseconds(50));
+}
+}  // namespace
 
 int NumCores() {
   // glibc counts the affinity mask, and answers 0 where it cannot
@@ -13,7 +33,7 @@ int NumCores() {
 
 ThreadPool::ThreadPool(int num_threads) {
   PAWL_CHECK_GE(num_threads, 1, "threads of a pool");
-  for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this] { ThreadMain(); });
+  for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this, i] { ThreadMain(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -25,14 +45,17 @@ ThreadPool::~ThreadPool() {
   for (auto& thread : threads_) thread.join();
 }
 
-void ThreadPool::RunJob(int64_t n, void (*call)(const void*, int64_t), const void* body) {
+void ThreadPool::RunJob(int64_t n, void (*call)(const void*, int64_t, int), const void* body) {
   PAWL_CHECK(!running_.exchange(true), "ThreadPool::Run while another Run is under way");
   struct Running {
     std::atomic<bool>& flag;
     ~Running() { flag = false; }
   } running{running_};
 
-  Job job{.n = n, .call = call, .body = body};
+  Job job;
+  job.n = n;
+  job.call = call;
+  job.body = body;
   const bool shared = !threads_.empty() && n > 1;
   if (shared) {
     {
@@ -42,21 +65,26 @@ void ThreadPool::RunJob(int64_t n, void (*call)(const void*, int64_t), const voi
     }
     has_job_.notify_all();
   }
-  Work(job);
+  Work(job, 0);
   if (shared) {
+    {
+      std::lock_guard lock(mutex_);
+      job_ = nullptr;  // nobody joins any more: the job lives on this stack
+    }
+    const auto done = [&] { return job.workers.load(std::memory_order_acquire) == 0; };
+    SpinUntil(done);
     std::unique_lock lock(mutex_);
-    job_ = nullptr;  // nobody joins any more: the job lives on this stack
-    job_done_.wait(lock, [&] { return job.workers == 0; });
+    job_done_.wait(lock, done);
   }
   if (job.failure) std::rethrow_exception(job.failure);
 }
 
 // Indices are handed out in ascending order, so every index below a failed one runs to its end: the
 // lowest failure is the same in every run, although the rest is left out.
-void ThreadPool::Work(Job& job) {
+void ThreadPool::Work(Job& job, int worker) {
   for (int64_t i; (i = job.next.fetch_add(1, std::memory_order_relaxed)) < job.n;) {
     try {
-      job.call(job.body, i);
+      job.call(job.body, i, worker);
     } catch (...) {
       std::lock_guard lock(mutex_);
       if (i < job.failed_index) {
@@ -68,17 +96,22 @@ void ThreadPool::Work(Job& job) {
   }
 }
 
-void ThreadPool::ThreadMain() {
+void ThreadPool::ThreadMain(int worker) {
   uint64_t last_job = 0;
-  std::unique_lock lock(mutex_);
   while (true) {
+    SpinUntil([&] { return job_count_.load(std::memory_order_acquire) != last_job; });
+    std::unique_lock lock(mutex_);
+    if (!stopping_ && job_ == nullptr && job_count_ != last_job) {
+      last_job = job_count_;  // over before this thread came: wait, awake, for the next one
+      continue;
+    }
     has_job_.wait(lock, [&] { return stopping_ || (job_ != nullptr && job_count_ != last_job); });
     if (stopping_) return;
     last_job = job_count_;
     Job& job = *job_;
     ++job.workers;
     lock.unlock();
-    Work(job);
+    Work(job, worker);
     lock.lock();
     if (--job.workers == 0) job_done_.notify_one();
   }

@@ -85,6 +85,21 @@ TEST(ThreadPool, AllThreadsWorkIncludingTheCaller) {
   EXPECT_TRUE(distinct.contains(std::this_thread::get_id()));
 }
 
+TEST(ThreadPool, AWorkerHasOneNumberAndIsAloneWithIt) {
+  ThreadPool pool(3);
+  std::vector<std::thread::id> of_worker(3);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    std::vector<std::atomic<int>> inside(3);
+    pool.Run(30, [&](int64_t, int worker) {
+      ASSERT_EQ(inside.at(worker)++, 0);
+      if (of_worker[worker] == std::thread::id()) of_worker[worker] = std::this_thread::get_id();
+      EXPECT_EQ(of_worker[worker], std::this_thread::get_id());
+      --inside[worker];
+    });
+  }
+  EXPECT_EQ(of_worker[0], std::this_thread::get_id());
+}
+
 TEST(ThreadPool, SizeOneStaysOnTheCallingThreadInOrder) {
   ThreadPool pool(1);
   const auto caller = std::this_thread::get_id();
