@@ -44,6 +44,23 @@ HWY_INLINE Vec LoadPart(const uint16_t* from, int count) {
   std::copy_n(from, count, lanes);
   return LoadPart(lanes, Whole());
 }
+// Rounded to bfloat16: nearest, ties to even; NaN stays NaN.
+HWY_INLINE void StorePart(Vec v, uint16_t* to, Whole) {
+  const hn::Rebind<uint16_t, Tag> d16;
+  const hn::RebindToUnsigned<Tag> d32;
+  const auto bits = hn::BitCast(d32, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d32, 1u));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7fffu)));
+  const auto quiet = hn::Or(bits, hn::Set(d32, 0x400000u));
+  const auto is_nan = hn::RebindMask(d32, hn::IsNaN(v));
+  const auto upper = hn::ShiftRight<16>(hn::IfThenElse(is_nan, quiet, rounded));
+  hn::StoreU(hn::TruncateTo(d16, upper), d16, to);
+}
+HWY_INLINE void StorePart(Vec v, uint16_t* to, int count) {
+  alignas(64) uint16_t lanes[kLanes];
+  StorePart(v, lanes, Whole());
+  std::copy_n(lanes, count, to);
+}
 // v with 0 in the lanes that are no columns.
 HWY_INLINE Vec Keep(Vec v, Whole) { return v; }
 HWY_INLINE Vec Keep(Vec v, int count) { return hn::IfThenElseZero(hn::FirstN(kTag, count), v); }
