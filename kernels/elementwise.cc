@@ -1,12 +1,12 @@
 #include "kernels/elementwise.h"
 
 #include <algorithm>
-#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/elementwise.cc"
 #include <hwy/foreach_target.h>  // compiles the section below once per instruction set
 
+#include "kernels/adam-inl.h"
 #include "kernels/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -112,26 +112,14 @@ void ExpOf(const float* x, size_t count, float* out) {
 }
 
 void Adam(const AdamStepArgs& args, const float* g, float* m, float* v, float* p, size_t count) {
-  const Vec beta1 = Constant(args.beta1), beta2 = Constant(args.beta2);
-  const Vec gain1 = Constant(1 - args.beta1), gain2 = Constant(1 - args.beta2);
-  const Vec scale = Constant(args.scale), epsilon = Constant(args.epsilon);
-  const Vec step_size = Constant(args.step_size), correction = Constant(args.correction);
-  // without a gradient (a dead unit) the moments decay into subnormal numbers, which never reach
-  // zero and make every operation on them many times slower: flush them
-  const Vec smallest = Constant(std::numeric_limits<float>::min());
-  auto flush = [&](Vec x) PAWL_INLINE_LAMBDA {
-    return hn::IfThenZeroElse(hn::Lt(hn::Abs(x), smallest), x);
-  };
+  const AdamVector adam(args);
   for (size_t i = 0; i < count; i += kLanes) {
-    const Vec grad = hn::Mul(hn::Load(kTag, g + i), scale);
-    const Vec first = flush(hn::MulAdd(hn::Load(kTag, m + i), beta1, hn::Mul(grad, gain1)));
-    const Vec second =
-        flush(hn::MulAdd(hn::Load(kTag, v + i), beta2, hn::Mul(hn::Mul(grad, grad), gain2)));
+    Vec first = hn::Load(kTag, m + i), second = hn::Load(kTag, v + i),
+        weight = hn::Load(kTag, p + i);
+    adam.Step(hn::Load(kTag, g + i), first, second, weight);
     hn::Store(first, kTag, m + i);
     hn::Store(second, kTag, v + i);
-    const Vec divisor = hn::MulAdd(hn::Sqrt(second), correction, epsilon);
-    const Vec change = hn::Div(first, divisor);
-    hn::Store(hn::NegMulAdd(step_size, change, hn::Load(kTag, p + i)), kTag, p + i);
+    hn::Store(weight, kTag, p + i);
   }
 }
 

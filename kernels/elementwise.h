@@ -20,11 +20,13 @@ void ExpArray(const float* x, size_t count, float* out);
 
 // Adam (Kingma and Ba 2015), g multiplied by `scale` first:
 //   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
-//   p -= step_size m / (sqrt(v) correction + epsilon)
-// with step_size = learning_rate / (1 - beta1^t) and correction = 1 / sqrt(1 - beta2^t). Moments
+//   p = decay p - step_size m / (sqrt(v) correction + epsilon)
+// with decay = 1 - learning_rate * weight_decay (Loshchilov and Hutter 2019; 1: plain Adam),
+// step_size = learning_rate / (1 - beta1^t) and correction = 1 / sqrt(1 - beta2^t). Moments
 // below the smallest normal float32 become 0.
 struct AdamStepArgs {
   float beta1, beta2, epsilon, scale, step_size, correction;
+  float decay = 1;
 };
 void AdamStep(const AdamStepArgs& args, const float* g, float* m, float* v, float* p, size_t count);
 
