@@ -49,6 +49,23 @@ HWY_INLINE Vec Clamp(Vec x, Vec low, Vec high) {
 
 // exp: infinity from 88.73 up, 0 below -104.
 HWY_INLINE Vec Exp(Vec x) { return KeepNaN(x, hn::Exp(kTag, hn::Min(x, Constant(89.0f)))); }
+// 2^x for x up to 126, exactly 0 below -125: leaner than Exp, for softmax, whose log2(e) goes into
+// the scores. x - round(x) is exact, so the error is the polynomial's 1e-8 and one rounding a step.
+HWY_INLINE Vec Exp2(Vec x) {
+  const hn::RebindToSigned<Tag> int_tag;
+  // adding 1.5 * 2^23 leaves round(x) + 127, the exponent's bits of 2^round(x), in the low bits
+  const Vec big = Constant(12582912.0f + 127);
+  const Vec shifted = hn::Add(x, big);
+  const Vec r = hn::Sub(x, hn::Sub(shifted, big));
+  Vec p = Constant(0.000154531634f);
+  for (float c :
+       {0.00133908633f, 0.00961808302f, 0.0555035695f, 0.240226507f, 0.693147182f, 1.0f}) {
+    p = hn::MulAdd(p, r, Constant(c));
+  }
+  const Vec power = hn::BitCast(kTag, hn::ShiftLeft<23>(hn::BitCast(int_tag, shifted)));
+  // the product keeps NaN, whatever `power` is
+  return hn::IfThenZeroElse(hn::Lt(x, Constant(-125.0f)), hn::Mul(p, power));
+}
 // exp(x) - 1 for x <= 0.
 HWY_INLINE Vec Expm1(Vec x) { return KeepNaN(x, hn::Expm1(kTag, x)); }
 // Natural logarithm of x > 0.

@@ -18,6 +18,7 @@ void Evaluate(int function, const float* x, float* y) {
     if (function == 2) r = Log(v);
     if (function == 3) r = Softplus(v);
     if (function == 4) r = Tanh(v);
+    if (function == 5) r = Exp2(v);
     hn::StoreU(r, kTag, y + lane);
   }
 }
@@ -35,7 +36,7 @@ HWY_AFTER_NAMESPACE();
 namespace pawl::kernels {
 HWY_EXPORT(Evaluate);
 namespace {
-constexpr int kExp = 0, kExpm1 = 1, kLog = 2, kSoftplus = 3, kTanh = 4;
+constexpr int kExp = 0, kExpm1 = 1, kLog = 2, kSoftplus = 3, kTanh = 4, kExp2 = 5;
 
 // Largest error in units of the last place over a fine grid of [low, high].
 double WorstUlp(int function, double low, double high, double (*exact)(double)) {
@@ -61,6 +62,7 @@ class VectorMath : public OnEveryTarget {};
 
 TEST_P(VectorMath, AgreesWithDoubleToAFewUlp) {
   auto exp = [](double x) { return std::exp(x); };
+  auto exp2 = [](double x) { return std::exp2(x); };
   auto expm1 = [](double x) { return std::expm1(x); };
   auto log = [](double x) { return std::log(x); };
   auto softplus = [](double x) { return std::log1p(std::exp(x)); };
@@ -68,6 +70,8 @@ TEST_P(VectorMath, AgreesWithDoubleToAFewUlp) {
   // what polynomial and range reduction leave; tanh without FMA has one rounding more a step
   EXPECT_LT(WorstUlp(kExp, -80, 88, exp), 2.5);
   EXPECT_LT(WorstUlp(kExp, -1, 1, exp), 2.5);
+  EXPECT_LT(WorstUlp(kExp2, -125, 8, exp2), 1.5);
+  EXPECT_LT(WorstUlp(kExp2, -1, 1, exp2), 1.5);
   EXPECT_LT(WorstUlp(kExpm1, -20, 0, expm1), 4.5);
   EXPECT_LT(WorstUlp(kExpm1, -1e-3, 0, expm1), 4.5);
   EXPECT_LT(WorstUlp(kLog, 1e-6, 1, log), 4.5);
@@ -96,6 +100,34 @@ TEST_P(VectorMath, KeepsNaNAndMeetsTheEndsOfTheRange) {
   EXPECT_NEAR(y[2], -1, 1e-6);
   EXPECT_LE(std::fabs(y[3]), 1);
   EXPECT_EQ(y[5], 0);
+}
+
+TEST_P(VectorMath, Exp2KeepsAnyNaNIsOneAtZeroAndExactlyZeroFarBelow) {
+  const float inf = std::numeric_limits<float>::infinity();
+  // a NaN whose payload would end up in an exponent
+  const float odd_nan = std::bit_cast<float>(0x7fc001ffu);
+  float x[kPanel] = {std::numeric_limits<float>::quiet_NaN(),
+                     odd_nan,
+                     -odd_nan,
+                     0,
+                     -0.0f,
+                     -inf,
+                     -std::numeric_limits<float>::max(),
+                     -1e9f,
+                     -126,
+                     -125,
+                     1,
+                     126,
+                     -3,
+                     2,
+                     -5,
+                     7};
+  float y[kPanel];
+  HWY_DYNAMIC_DISPATCH(Evaluate)(kExp2, x, y);
+  for (int i : {0, 1, 2}) EXPECT_TRUE(std::isnan(y[i])) << i;
+  for (int i : {3, 4}) EXPECT_EQ(y[i], 1) << i;
+  for (int i : {5, 6, 7, 8}) EXPECT_EQ(std::bit_cast<uint32_t>(y[i]), 0u) << i;
+  for (int i = 9; i < kPanel; ++i) EXPECT_EQ(y[i], std::exp2(x[i])) << i;
 }
 
 PAWL_ON_EVERY_TARGET(VectorMath);
