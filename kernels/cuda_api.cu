@@ -74,6 +74,14 @@ int Gae(const GaeArgs* args, void* stream) {
   return Guard([&] { GaeCuda(*args, stream); });
 }
 
+int LogitRowsForwardOf(const LogitRowsArgs* args, void* stream) {
+  return Guard([&] { LogitRowsForwardCuda(*args, stream); });
+}
+
+int LogitRowsBackwardOf(const LogitRowsArgs* args, void* stream) {
+  return Guard([&] { LogitRowsBackwardCuda(*args, stream); });
+}
+
 constexpr PawlCudaApi kApi = {.version = PAWL_CUDA_API_VERSION,
                               .last_error = LastError,
                               .device_count = DeviceCount,
@@ -83,7 +91,9 @@ constexpr PawlCudaApi kApi = {.version = PAWL_CUDA_API_VERSION,
                               .copy_to_device = CopyToDevice,
                               .copy_to_host = CopyToHost,
                               .synchronize = Synchronize,
-                              .gae = Gae};
+                              .gae = Gae,
+                              .logit_rows_forward = LogitRowsForwardOf,
+                              .logit_rows_backward = LogitRowsBackwardOf};
 }  // namespace
 }  // namespace pawl::kernels
 

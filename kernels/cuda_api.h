@@ -7,9 +7,10 @@
 #include <cstdint>
 
 #include "kernels/advantage.h"
+#include "kernels/logit_rows.h"
 
 // Changes with any change below or in a struct passed through it.
-#define PAWL_CUDA_API_VERSION 1
+#define PAWL_CUDA_API_VERSION 2
 
 extern "C" {
 struct PawlCudaApi {
@@ -26,6 +27,9 @@ struct PawlCudaApi {
   int (*synchronize)(void* stream);
 
   int (*gae)(const pawl::kernels::GaeArgs* args, void* stream);  // the twin of GaeCpu
+  // twins of LogitRowsForward and LogitRowsBackward
+  int (*logit_rows_forward)(const pawl::kernels::LogitRowsArgs* args, void* stream);
+  int (*logit_rows_backward)(const pawl::kernels::LogitRowsArgs* args, void* stream);
 };
 // The one exported symbol: `const PawlCudaApi* GetPawlCudaApi()`.
 typedef const PawlCudaApi* (*PawlCudaApiFunction)();

@@ -81,5 +81,11 @@ void CudaLibrary::Synchronize(void* stream) const { Check(api_->synchronize(stre
 void CudaLibrary::Gae(const GaeArgs& args, void* stream) const {
   Check(api_->gae(&args, stream), "the advantage scan");
 }
+void CudaLibrary::LogitRowsForward(const LogitRowsArgs& args, void* stream) const {
+  Check(api_->logit_rows_forward(&args, stream), "the head's row statistics");
+}
+void CudaLibrary::LogitRowsBackward(const LogitRowsArgs& args, void* stream) const {
+  Check(api_->logit_rows_backward(&args, stream), "the gradient of the logits");
+}
 
 }  // namespace pawl::kernels

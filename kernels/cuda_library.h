@@ -33,6 +33,9 @@ class CudaLibrary {
 
   // GaeCpu on device memory: the same bits.
   void Gae(const GaeArgs& args, void* stream = nullptr) const;
+  // LogitRowsForward and LogitRowsBackward on device memory.
+  void LogitRowsForward(const LogitRowsArgs& args, void* stream = nullptr) const;
+  void LogitRowsBackward(const LogitRowsArgs& args, void* stream = nullptr) const;
 
  private:
   explicit CudaLibrary(const PawlCudaApi* api) : api_(api) {}

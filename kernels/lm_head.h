@@ -24,6 +24,7 @@ struct LmHeadArgs {
   const float* x = nullptr;  // [rows, width] final hidden states
   int64_t x_stride = 0;
   MatrixRef weight;                  // [vocab, width], not transposed; float32 or bfloat16
+  bool round_x_to_bf16 = false;      // as kernels/linear.h does where weights are bfloat16
   const float* bias = nullptr;       // [vocab] or null
   std::span<const int32_t> targets;  // [rows] in [0, vocab)
   float inverse_temperature = 1;     // logits times this (after the cap)
@@ -31,13 +32,15 @@ struct LmHeadArgs {
   float* log_prob = nullptr;         // [rows] of the target
   float* entropy = nullptr;          // [rows] or null (then the loss sees zeros, dentropy unused)
   const TokenLoss* loss = nullptr;   // null: forward only
-  float* dx = nullptr;               // [rows, width] written
+  float* dx = nullptr;               // [rows, width] written; null: not wanted
   int64_t dx_stride = 0;
   float* dweight = nullptr;  // [vocab, width] added to; null: frozen
   float* dbias = nullptr;    // [vocab] added to; null
   int64_t chunk_rows = 0;    // tokens at once; 0: chosen so that the workspace stays small
 };
-// Workspace: chunk_rows * vocab floats and little else (LmHeadWorkspaceBytes).
+// Workspace: chunk_rows * vocab floats and little else (LmHeadWorkspaceBytes), kept by the team.
+// The loss is called on the caller's thread, once a chunk, ascending. A row whose derivatives are
+// both 0 adds exact zeros, whatever its logits. Throws where a target is no token.
 void LmHeadLoss(const LmHeadArgs& args, Team& team);
 size_t LmHeadWorkspaceBytes(const LmHeadArgs& args);
 

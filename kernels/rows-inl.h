@@ -73,28 +73,42 @@ HWY_INLINE void ForColumns(int64_t width, F&& f) {
   if (i < width) f(i, static_cast<int>(width - i));
 }
 
-// The sum over a row as 16 partial sums (lane = column mod 16) folded in one order, whatever the
-// vector's width: sum = term(column, part, sum) adds one vector of terms, 0 in lanes beyond part.
-template <class F>
-HWY_INLINE float RowSum(int64_t width, F&& term) {
-  Vec sum[kVectors];
-  Each<kVectors>([&](auto j) PAWL_INLINE_LAMBDA { sum[j] = hn::Zero(kTag); });
+// N sums over a row, each as 16 partial sums (lane = column mod 16) folded in one order, whatever
+// the vector's width: term(column, part, sums) adds one vector of terms to every sum, 0 in the
+// lanes beyond part.
+template <int N, class F>
+HWY_INLINE void RowSums(int64_t width, float* out, F&& term) {
+  Vec sum[kVectors][N];
+  Each<kVectors>([&](auto j) PAWL_INLINE_LAMBDA {
+    Each<N>([&](auto n) PAWL_INLINE_LAMBDA { sum[j][n] = hn::Zero(kTag); });
+  });
   int64_t i = 0;
   for (; i + kPanel <= width; i += kPanel) {
-    Each<kVectors>([&](auto j)
-                       PAWL_INLINE_LAMBDA { sum[j] = term(i + j * kLanes, Whole(), sum[j]); });
+    Each<kVectors>([&](auto j) PAWL_INLINE_LAMBDA { term(i + j * kLanes, Whole(), sum[j]); });
   }
   Each<kVectors>([&](auto j) PAWL_INLINE_LAMBDA {
     const int64_t at = i + j * kLanes;
     if (at + kLanes <= width) {
-      sum[j] = term(at, Whole(), sum[j]);
+      term(at, Whole(), sum[j]);
     } else if (at < width) {
-      sum[j] = term(at, static_cast<int>(width - at), sum[j]);
+      term(at, static_cast<int>(width - at), sum[j]);
     }
   });
-  alignas(64) float lanes[kPanel];
-  Each<kVectors>([&](auto j) PAWL_INLINE_LAMBDA { hn::Store(sum[j], kTag, lanes + j * kLanes); });
-  return SumPanel(lanes);
+  Each<N>([&](auto n) PAWL_INLINE_LAMBDA {
+    alignas(64) float lanes[kPanel];
+    Each<kVectors>([&](auto j)
+                       PAWL_INLINE_LAMBDA { hn::Store(sum[j][n], kTag, lanes + j * kLanes); });
+    out[n] = SumPanel(lanes);
+  });
+}
+// One such sum: sum = term(column, part, sum).
+template <class F>
+HWY_INLINE float RowSum(int64_t width, F&& term) {
+  float sum;
+  RowSums<1>(width, &sum, [&](int64_t i, auto part, Vec* sums) PAWL_INLINE_LAMBDA {
+    sums[0] = term(i, part, sums[0]);
+  });
+  return sum;
 }
 
 }  // namespace HWY_NAMESPACE

@@ -24,8 +24,10 @@ class Team {
   // At least `floats` floats of one worker's own memory; contents undefined, valid until this
   // worker asks again.
   float* Scratch(int worker, size_t floats) { return Grow(scratch_[worker], floats); }
-  // The same, seen by all workers; asked for outside Run.
-  float* Shared(size_t floats) { return Grow(shared_, floats); }
+  // The same, seen by all workers; asked for outside Run. A kernel that calls other kernels keeps
+  // its own memory in another slot than theirs, which is 0.
+  static constexpr int kSharedSlots = 2;
+  float* Shared(size_t floats, int slot = 0) { return Grow(shared_[slot], floats); }
 
  private:
   static float* Grow(core::Buffer<float>& buffer, size_t floats) {
@@ -34,7 +36,7 @@ class Team {
   }
   core::ThreadPool pool_;
   std::vector<core::Buffer<float>> scratch_;
-  core::Buffer<float> shared_;
+  core::Buffer<float> shared_[kSharedSlots];
 };
 
 }  // namespace pawl::kernels
