@@ -11,6 +11,7 @@
 #include "algos/ppo_backend.h"
 #include "algos/ppo_config.h"
 #include "nn/policy_config.h"
+#include "rollout/trajectory_batch.h"
 
 namespace pawl::algos {
 
@@ -23,7 +24,7 @@ void ShuffleRows(uint64_t seed, int64_t update, int epoch, std::span<int32_t> ro
 // nothing and changes nothing.
 double AdaptedLearningRate(double rate, double kl, double desired_kl);
 
-class PpoLearner : public Learner {
+class PpoLearner : public Learner<rollout::TrajectoryBatch> {
  public:
   // Row order of one epoch: fills [N] with a permutation of 0 .. N-1.
   using Permutation = std::function<void(int64_t update, int epoch, std::span<int32_t> rows)>;

@@ -1,0 +1,290 @@
+// From files to tokens: reading, invalid bytes, line breaks, lines with prompts, the hold-out.
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "text/text_dataset.h"
+#include "text/utf8.h"
+
+namespace pawl::text {
+namespace {
+namespace fs = std::filesystem;
+// text is encoded in pieces, so that the ids in 4 bytes never stand there for a whole file
+constexpr size_t kPieceBytes = size_t{4} << 20;
+
+struct TextFile {
+  std::string path, text;
+};
+
+int64_t LineOf(std::string_view text, size_t at) {
+  return 1 + std::count(text.begin(), text.begin() + static_cast<int64_t>(at), '\n');
+}
+
+std::string WithoutCarriageReturns(std::string text) {
+  if (text.find("\r\n") == std::string::npos) return text;
+  size_t kept = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    text[kept++] = text[i];
+  }
+  text.resize(kept);
+  return text;
+}
+
+TextFile ReadOne(const std::string& path, const DataConfig& config, const char* key,
+                 TextCounts& counts) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) {
+    const bool there = fs::exists(path, error);
+    throw UserError({.what = fmt::format("'{}' {}", path, there ? "is no file" : "does not exist"),
+                     .where = key,
+                     .expected = "text files"});
+  }
+  const std::string raw = core::ReadTextFile(path);
+  if (raw.empty()) {
+    throw UserError({.what = fmt::format("'{}' is empty", path),
+                     .where = key,
+                     .expected = "text to learn from"});
+  }
+  counts.bytes += static_cast<int64_t>(raw.size());
+  int64_t replaced = 0;
+  size_t first = 0;
+  std::string text = ReplaceInvalidUtf8(raw, replaced, &first);
+  if (replaced > 0 && config.invalid_utf8 == InvalidUtf8::kRefuse) {
+    throw UserError({.what = fmt::format("{} stretch{} of bytes {} no UTF-8", replaced,
+                                         replaced == 1 ? "" : "es", replaced == 1 ? "is" : "are"),
+                     .where = fmt::format("{}:{}", path, LineOf(raw, first)),
+                     .expected = "UTF-8",
+                     .hint = "data.invalid_utf8 = \"replace\" makes U+FFFD of them"});
+  }
+  counts.replaced_utf8 += replaced;
+  return {path, WithoutCarriageReturns(std::move(text))};
+}
+
+std::vector<TextFile> ReadFiles(const std::vector<std::string>& paths, const DataConfig& config,
+                                const char* key, TextCounts& counts) {
+  std::vector<TextFile> files;
+  for (const std::string& path : paths) files.push_back(ReadOne(path, config, key, counts));
+  return files;
+}
+
+std::vector<int32_t> EncodeAt(const Tokenizer& tokenizer, std::string_view text,
+                              const std::string& where) {
+  try {
+    return tokenizer.Encode(text);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", where, error.what()), error.exit_code());
+  }
+}
+
+// The end of a piece that starts at `begin`: after a line break that no white space follows, where
+// every tokenizer starts anew.
+size_t PieceEnd(std::string_view text, size_t begin) {
+  size_t end = begin + kPieceBytes;
+  while (end < text.size()) {
+    end = text.find('\n', end);
+    if (end == std::string_view::npos) break;
+    ++end;
+    if (end < text.size() && std::string_view(" \t\n\r").find(text[end]) == std::string_view::npos)
+      return end;
+  }
+  return text.size();
+}
+
+TokenArray EncodeStream(std::vector<TextFile> files, const Tokenizer& tokenizer) {
+  TokenArray tokens(tokenizer.vocab_size());
+  for (TextFile& file : files) {
+    for (size_t begin = 0; begin < file.text.size();) {
+      const size_t end = PieceEnd(file.text, begin);
+      tokens.Append(
+          EncodeAt(tokenizer, std::string_view(file.text).substr(begin, end - begin), file.path));
+      begin = end;
+    }
+    if (const auto eos = tokenizer.eos_id()) tokens.Append(std::span(&*eos, 1));
+    file.text = {};  // freed as soon as it is ids
+  }
+  return tokens;
+}
+
+struct Lines {
+  TokenArray tokens;
+  std::vector<TextDataset::Line> lines;
+};
+
+// Adds one line that is not empty.
+void AddLine(std::string_view line, const std::string& where, const DataConfig& config,
+             const Tokenizer& tokenizer, Lines& out, TextCounts& counts) {
+  std::vector<int32_t> ids;
+  int64_t prompt = 1;
+  if (config.separator.empty()) {
+    ids = EncodeAt(tokenizer, line, where);
+  } else {
+    const size_t at = line.find(config.separator);
+    if (at == std::string_view::npos) {
+      throw UserError({.what = fmt::format("a line without the separator '{}'", config.separator),
+                       .where = where,
+                       .expected = "prompt, data.separator, completion"});
+    }
+    const size_t end = at + config.separator.size();
+    ids = EncodeAt(tokenizer, line.substr(0, end), where);
+    prompt = std::max<int64_t>(1, static_cast<int64_t>(ids.size()));
+    const auto completion = EncodeAt(tokenizer, line.substr(end), where);
+    ids.insert(ids.end(), completion.begin(), completion.end());
+  }
+  if (const auto eos = tokenizer.eos_id()) {
+    ids.push_back(*eos);
+  } else {
+    for (const int32_t id : EncodeAt(tokenizer, "\n", where)) ids.push_back(id);
+  }
+  const auto longest = static_cast<size_t>(config.context) + 1;
+  const bool truncated = ids.size() > longest;
+  if (truncated) {
+    if (config.long_lines == LongLine::kRefuse) {
+      throw UserError({.what = fmt::format("a line of {} tokens, its end included", ids.size()),
+                       .where = where,
+                       .expected = fmt::format("at most data.context + 1 = {}", longest),
+                       .hint = "data.long = \"truncate\" cuts it"});
+    }
+    ids.resize(longest);
+    ++counts.truncated_lines;
+  }
+  if (static_cast<int64_t>(ids.size()) <= prompt) {  // nothing is left to learn
+    ++counts.dropped_lines;
+    return;
+  }
+  out.lines.push_back({out.tokens.size(), prompt, truncated});
+  out.tokens.Append(ids);
+}
+
+Lines EncodeLines(std::vector<TextFile> files, const DataConfig& config, const Tokenizer& tokenizer,
+                  TextCounts& counts) {
+  Lines out{TokenArray(tokenizer.vocab_size()), {}};
+  for (TextFile& file : files) {
+    std::string_view rest = file.text;
+    for (int64_t number = 1; !rest.empty(); ++number) {
+      const size_t end = rest.find('\n');
+      const std::string_view line = rest.substr(0, end);
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+      if (line.empty()) {
+        ++counts.empty_lines;
+        continue;
+      }
+      AddLine(line, fmt::format("{}:{}", file.path, number), config, tokenizer, out, counts);
+    }
+    file.text = {};
+  }
+  return out;
+}
+
+TextDataset ToDataset(std::vector<TextFile> files, const DataConfig& config,
+                      const Tokenizer& tokenizer, TextCounts& counts) {
+  if (config.format == DataFormat::kText)
+    return {EncodeStream(std::move(files), tokenizer), config.context};
+  Lines lines = EncodeLines(std::move(files), config, tokenizer, counts);
+  return {std::move(lines.tokens), std::move(lines.lines), config.context};
+}
+
+struct Split {
+  TextDataset train, eval;
+};
+
+// The last share of the tokens, or of the lines.
+Split SplitText(std::vector<TextFile> files, const DataConfig& config, const Tokenizer& tokenizer,
+                TextCounts& counts, double holdout) {
+  const auto share = [holdout](int64_t count) {
+    const auto held = static_cast<int64_t>(static_cast<double>(count) * holdout);
+    return holdout > 0 ? std::max<int64_t>(1, held) : 0;
+  };
+  if (config.format == DataFormat::kText) {
+    TokenArray tokens = EncodeStream(std::move(files), tokenizer);
+    TokenArray held = tokens.SplitOff(tokens.size() - share(tokens.size()));
+    return {TextDataset(std::move(tokens), config.context),
+            TextDataset(std::move(held), config.context)};
+  }
+  Lines all = EncodeLines(std::move(files), config, tokenizer, counts);
+  const auto count = static_cast<int64_t>(all.lines.size());
+  const int64_t kept = std::max<int64_t>(0, count - share(count));
+  if (kept == count) {
+    return {TextDataset(std::move(all.tokens), std::move(all.lines), config.context),
+            TextDataset(TokenArray(), config.context)};
+  }
+  const int64_t cut = all.lines[static_cast<size_t>(kept)].begin;
+  TokenArray held = all.tokens.SplitOff(cut);
+  std::vector<TextDataset::Line> held_lines(all.lines.begin() + kept, all.lines.end());
+  for (auto& line : held_lines) line.begin -= cut;
+  all.lines.resize(static_cast<size_t>(kept));
+  return {TextDataset(std::move(all.tokens), std::move(all.lines), config.context),
+          TextDataset(std::move(held), std::move(held_lines), config.context)};
+}
+
+// A run must have a whole window to learn from, and a token to evaluate on where it is to.
+void CheckSizes(const DataConfig& config, const TextDataset& train, const TextDataset& eval) {
+  const bool text = config.format == DataFormat::kText;
+  if (train.empty() || (text && train.tokens() < config.context + 1)) {
+    throw UserError({.what = text
+                                 ? fmt::format("{} tokens to learn from, fewer than a window of {}",
+                                               train.tokens(), config.context + 1)
+                                 : "no line to learn from",
+                     .where = "data.files",
+                     .expected = text ? "at least data.context + 1 tokens beside the hold-out"
+                                      : "at least one line beside the hold-out",
+                     .hint = text ? "a smaller data.context, or more text" : ""});
+  }
+  if (eval.empty() && (config.holdout > 0 || !config.eval_files.empty())) {
+    throw UserError({.what = "nothing to evaluate on",
+                     .where = config.eval_files.empty() ? "data.holdout" : "data.eval_files",
+                     .expected = text ? "at least 2 tokens" : "at least one line",
+                     .hint = "data.holdout = 0 trains without evaluation"});
+  }
+}
+
+std::unique_ptr<Tokenizer> MakeTokenizer(const DataConfig& config,
+                                         const std::vector<TextFile>& files,
+                                         std::unique_ptr<Tokenizer> given) {
+  if (config.tokenizer == TokenizerKind::kByte) return std::make_unique<ByteTokenizer>();
+  if (config.tokenizer == TokenizerKind::kModel) {
+    PAWL_CHECK(given != nullptr, "the model's tokenizer is missing");
+    return given;
+  }
+  std::vector<std::string_view> texts;
+  for (const TextFile& file : files) texts.emplace_back(file.text);
+  if (config.format == DataFormat::kLines) texts.emplace_back("\n");  // ends a sequence
+  return std::make_unique<CharTokenizer>(CharTokenizer::FromTexts(texts));
+}
+}  // namespace
+
+void CheckDataConfig(const DataConfig& config) {
+  if (config.files.empty()) {
+    throw UserError({.what = "data.files is empty",
+                     .where = "data.files",
+                     .expected = "text files, as --set data.files='[\"my.txt\"]'"});
+  }
+  if (config.format == DataFormat::kText && !config.separator.empty()) {
+    throw UserError({.what = "data.separator is set, but data.format is \"text\"",
+                     .where = "data.separator",
+                     .expected = "data.format = \"lines\", or no separator"});
+  }
+}
+
+LoadedText LoadText(const DataConfig& config, std::unique_ptr<Tokenizer> given) {
+  CheckDataConfig(config);
+  TextCounts counts;
+  auto files = ReadFiles(config.files, config, "data.files", counts);
+  auto tokenizer = MakeTokenizer(config, files, std::move(given));
+  const double holdout = config.eval_files.empty() ? config.holdout : 0;
+  Split split = SplitText(std::move(files), config, *tokenizer, counts, holdout);
+  if (!config.eval_files.empty()) {
+    split.eval = ToDataset(ReadFiles(config.eval_files, config, "data.eval_files", counts), config,
+                           *tokenizer, counts);
+  }
+  CheckSizes(config, split.train, split.eval);
+  return {std::move(tokenizer), std::move(split.train), std::move(split.eval), counts};
+}
+
+TextDataset LoadTextFiles(const std::vector<std::string>& files, const DataConfig& config,
+                          const Tokenizer& tokenizer, TextCounts& counts) {
+  return ToDataset(ReadFiles(files, config, "--data", counts), config, tokenizer, counts);
+}
+
+}  // namespace pawl::text
