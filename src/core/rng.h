@@ -11,15 +11,16 @@ namespace pawl::core {
 
 // What a stream is for. Values are part of every saved run: append, never renumber. 3 is free.
 enum class Role : uint8_t {
-  kInit = 1,        // weights;                    index = parameter, step = 0
-  kEnvReset = 2,    // reset noise;                index = env_idx, step = episode
-  kAction = 4,      // policy sampling;            index = env_idx, step = step of that environment
-  kShuffle = 5,     // minibatch permutations;     index = epoch, step = update
-  kEvalReset = 6,   // evaluation resets;          index = episode
-  kEvalAction = 7,  // evaluation sampling;        index = episode, step = step
-  kModel = 8,       // per-environment model randomisation; index = env_idx
-  kBootstrap = 9,   // bootstrap confidence intervals
-  kTest = 250,      // tests and benchmarks
+  kInit = 1,         // weights;                    index = parameter, step = 0
+  kEnvReset = 2,     // reset noise;                index = env_idx, step = episode
+  kAction = 4,       // policy sampling;            index = env_idx, step = step of that environment
+  kShuffle = 5,      // minibatch permutations;     index = epoch, step = update
+  kEvalReset = 6,    // evaluation resets;          index = episode
+  kEvalAction = 7,   // evaluation sampling;        index = episode, step = step
+  kModel = 8,        // per-environment model randomisation; index = env_idx
+  kBootstrap = 9,    // bootstrap confidence intervals
+  kGeneration = 10,  // tokens;                    index = sample, step = position
+  kTest = 250,       // tests and benchmarks
 };
 
 class Philox {

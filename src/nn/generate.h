@@ -1,0 +1,22 @@
+// Plain cached generation: one prompt, one token at a time, on packed weights. For samples during
+// training and tests; the generation engine comes with its own scheduler on the same forward.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nn/decoder_linear.h"
+
+namespace pawl::nn {
+
+struct GenerateOptions {
+  int64_t tokens = 100;    // at most; ends at an end-of-sequence id, or where the context is full
+  double temperature = 1;  // 0: the most likely token
+  uint64_t seed = 1;       // a token's noise is keyed by (seed, position)
+  uint64_t index = 0;      // of the sample, so that samples of one seed differ
+};
+// The new ids, without the prompt; the end-of-sequence id, where one came, is the last.
+std::vector<int32_t> Generate(const DecoderModel& model, std::span<const int32_t> prompt,
+                              const GenerateOptions& options, kernels::Team& team);
+
+}  // namespace pawl::nn

@@ -1,0 +1,59 @@
+#include "nn/micro_batch.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace pawl::nn {
+namespace {
+
+// Rows of a sequence that matter: those before its last target.
+int64_t RowsOf(const TokenSequences& batch, int64_t begin, int64_t end) {
+  int64_t last = end - 1;
+  while (last > begin && batch.is_target[last] == 0) --last;
+  return last - begin;
+}
+
+void AddSequence(const TokenSequences& batch, int64_t begin, int64_t rows, MicroBatch& part) {
+  const auto row = static_cast<int64_t>(part.tokens.size());
+  part.sequences.push_back({.row = row, .rows = rows});
+  for (int64_t i = 0; i < rows; ++i) {
+    part.tokens.push_back(batch.tokens[begin + i]);
+    part.positions.push_back(static_cast<int32_t>(i));
+    if (batch.is_target[begin + i + 1] == 0) continue;
+    part.targets.push_back(batch.tokens[begin + i + 1]);
+    part.target_rows.push_back(row + i);
+  }
+}
+}  // namespace
+
+int64_t CountTargets(const TokenSequences& batch) {
+  return std::accumulate(batch.is_target.begin(), batch.is_target.end(), int64_t{0});
+}
+
+void ForEachMicroBatch(const TokenSequences& batch, int64_t max_tokens,
+                       const std::function<void(const MicroBatch&)>& f) {
+  PAWL_CHECK(!batch.starts.empty() && batch.starts.front() == 0, "starts of a batch");
+  PAWL_CHECK_EQ(static_cast<size_t>(batch.starts.back()), batch.tokens.size());
+  PAWL_CHECK_EQ(batch.is_target.size(), batch.tokens.size());
+  MicroBatch part;
+  const auto flush = [&] {
+    if (part.tokens.empty()) return;
+    f(part);
+    part = {.first_target = part.first_target + static_cast<int64_t>(part.targets.size())};
+  };
+  for (size_t i = 0; i + 1 < batch.starts.size(); ++i) {
+    const int64_t begin = batch.starts[i], end = batch.starts[i + 1];
+    PAWL_CHECK_LE(begin, end, "starts of a batch");
+    if (begin == end) continue;
+    PAWL_CHECK_EQ(batch.is_target[begin], 0, "the first token of a sequence has nothing before it");
+    const int64_t rows = RowsOf(batch, begin, end);
+    if (rows == 0) continue;
+    if (static_cast<int64_t>(part.tokens.size()) + rows > max_tokens) flush();
+    AddSequence(batch, begin, rows, part);
+  }
+  flush();
+}
+
+}  // namespace pawl::nn

@@ -1,0 +1,253 @@
+// LoRA against recorded adapters of PEFT (tests/goldens/make_lora.py), and what its files refuse.
+#include "nn/lora.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <fstream>
+#include <numeric>
+
+#include "core/file.h"
+#include "nn/decoder.h"
+#include "nn/lora_files.h"
+#include "tests/nn/language_testing.h"
+
+namespace pawl::nn {
+namespace {
+namespace fs = std::filesystem;
+
+struct Case {
+  const char* name;
+  const char* family;
+};
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+class PeftParity : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    base_ = ReadLanguageGolden(GetParam().family);
+    folder_ = GoldensFolder() / "lora" / GetParam().name;
+    golden_ = core::ReadSafetensors((folder_ / "golden.safetensors").string());
+  }
+  OwnedSequences Batch() const {
+    const auto tokens = golden_.Get<int32_t>("tokens");
+    const auto& shape = golden_.At("tokens").shape;
+    OwnedSequences batch;
+    for (int64_t b = 0; b < shape[0]; ++b) {
+      const auto sequence = tokens.subspan(b * shape[1], shape[1]);
+      batch.Add({sequence.begin(), sequence.end()});
+    }
+    return batch;
+  }
+  std::unique_ptr<LanguageTrainer> Trainer(int64_t micro = 4096, int threads = 2) const {
+    return MakeCpuTrainer(
+        base_.layout, From(base_.weights),
+        {.micro_batch_tokens = micro, .threads = threads, .adapter_folder = folder_.string()});
+  }
+  LanguageGolden base_;
+  fs::path folder_;
+  core::ArrayMap golden_;
+};
+INSTANTIATE_TEST_SUITE_P(Cases, PeftParity,
+                         testing::Values(Case{"plain", "llama"}, Case{"rslora", "gpt2"},
+                                         Case{"saved", "qwen3"}),
+                         [](const auto& info) { return info.param.name; });
+
+double LargestDifference(std::span<const float> a, std::span<const float> b) {
+  EXPECT_EQ(a.size(), b.size());
+  double worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::fabs(double{a[i]} - b[i]));
+  return worst;
+}
+
+TEST_P(PeftParity, LogitsApartAndMergedAreThoseOfPeft) {
+  kernels::Team team(2);
+  DecoderWeights weights(base_.layout, ComputeType::kF32);
+  std::copy(base_.weights.begin(), base_.weights.end(), weights.master().begin());
+  const LoraWeights lora = ReadAdapter(folder_, *base_.layout, weights.master());
+  const auto tokens = golden_.Get<int32_t>("tokens");
+  const auto& shape = golden_.At("tokens").shape;
+  std::vector<int32_t> positions;
+  std::vector<DecoderSequence> sequences;
+  for (int64_t b = 0; b < shape[0]; ++b) {
+    sequences.push_back({.row = b * shape[1], .rows = shape[1]});
+    for (int64_t i = 0; i < shape[1]; ++i) positions.push_back(static_cast<int32_t>(i));
+  }
+  const auto logits = [&](const LoraWeights* adapter) {
+    Decoder decoder(base_.layout, shape[0] * shape[1], KeepActivations::kNothing, team);
+    const DecoderModel model{.weights = weights, .lora = adapter};
+    const float* hidden =
+        decoder.Forward(model, {.tokens = tokens, .positions = positions, .sequences = sequences});
+    std::vector<float> out(golden_.Get<float>("logits").size());
+    HeadLogits(model, hidden, shape[0] * shape[1], out.data(), team);
+    return out;
+  };
+  const auto expected = golden_.Get<float>("logits");
+  EXPECT_LT(LargestDifference(logits(&lora), expected), 1e-4);
+  EXPECT_GT(LargestDifference(logits(nullptr), expected), 1e-2);  // the adapter is of weight
+  MergeLora(lora, *base_.layout, weights.master());
+  EXPECT_LT(LargestDifference(logits(nullptr), expected), 1e-4);
+}
+
+TEST_P(PeftParity, LossAndEveryGradientAreThoseOfPeft) {
+  const auto batch = Batch();
+  const int64_t targets = CountTargets(batch.view());
+  auto trainer = Trainer();
+  std::vector<float> log_prob(targets);
+  trainer->Gradient(batch.view(), MeanLoss(static_cast<double>(targets)), log_prob, {});
+  EXPECT_NEAR(-std::accumulate(log_prob.begin(), log_prob.end(), 0.0) / targets,
+              golden_.GetScalar<float>("loss"), 2e-5);
+  size_t expected_count = 0;
+  for (const auto& array : golden_.arrays()) expected_count += array.name.starts_with("grad/");
+  const auto gradients = trainer->Gradients();
+  EXPECT_EQ(gradients.size(), expected_count);
+  for (const auto& [name, values] : gradients) {
+    const bool adapter = name.starts_with("base_model.model.");
+    const auto expected = golden_.Get<float>((adapter ? "grad/" : "grad/base_model.model.") + name);
+    double scale = 0;
+    for (const float g : expected) scale = std::max(scale, std::fabs(double{g}));
+    EXPECT_LE(LargestDifference(values, expected), 2e-5 * scale + 1e-7) << name;
+  }
+}
+
+TEST_P(PeftParity, TheGradientDoesNotDependOnMicroBatchesOrThreads) {
+  const auto batch = Batch();
+  std::vector<float> log_prob(CountTargets(batch.view()));
+  std::vector<std::vector<float>> all;
+  for (const auto& [micro, threads] : {std::pair{4096, 2}, {4096, 1}, {1, 3}}) {
+    auto trainer = Trainer(micro, threads);
+    trainer->Gradient(batch.view(), MeanLoss(10), log_prob, {});
+    std::vector<float> values;
+    for (const auto& gradient : trainer->Gradients())
+      values.insert(values.end(), gradient.values.begin(), gradient.values.end());
+    all.push_back(std::move(values));
+  }
+  const auto same = [](float a, float b) {
+    return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
+  };
+  for (const auto& values : all) {
+    EXPECT_TRUE(std::equal(all[0].begin(), all[0].end(), values.begin(), values.end(), same));
+  }
+}
+
+TEST_P(PeftParity, StepsMoveTheAdapterOnlyAndWrittenFilesReadBackTheSame) {
+  const auto batch = Batch();
+  std::vector<float> log_prob(CountTargets(batch.view()));
+  auto trainer = Trainer();
+  for (int step = 1; step <= 3; ++step) {
+    trainer->Gradient(batch.view(), MeanLoss(10), log_prob, {});
+    trainer->Step({.learning_rate = 1e-2}, 1, step);
+  }
+  const auto folder = fs::path(testing::TempDir()) / fmt::format("lora_{}", GetParam().name);
+  fs::create_directories(folder);
+  WriteAdapter(folder, *trainer->Lora(), *base_.layout, trainer->Weights(), "language/base");
+  std::string base;
+  const LoraConfig config = ReadAdapterConfig(folder, &base);
+  EXPECT_EQ(base, "language/base");
+  EXPECT_EQ(config.rank, trainer->Lora()->layout().config().rank);
+  std::vector<float> weights = base_.weights;
+  const LoraWeights read = ReadAdapter(folder, *base_.layout, weights);
+  EXPECT_EQ(LargestDifference(read.values(), trainer->Lora()->values()), 0);
+  EXPECT_EQ(LargestDifference(weights, trainer->Weights()), 0);
+  // frozen parameters did not move
+  for (const ModelParameter& parameter : base_.layout->parameters()) {
+    const auto& saved = read.layout().saved();
+    if (std::any_of(saved.begin(), saved.end(),
+                    [&](const auto* p) { return p->name == parameter.name; }))
+      continue;
+    EXPECT_EQ(LargestDifference({trainer->Weights().data() + parameter.offset, parameter.count},
+                                {base_.weights.data() + parameter.offset, parameter.count}),
+              0)
+        << parameter.name;
+  }
+}
+
+TEST(Lora, AFreshAdapterIsNothingAndItsGradientReachesB) {
+  const LanguageGolden base = ReadLanguageGolden("qwen2");
+  const auto batch = RandomSequences({20, 9}, base.layout->config().vocab, 3);
+  std::vector<float> with(CountTargets(batch.view())), without(with.size());
+  LoraConfig config;
+  config.rank = 4;
+  config.target_modules = {"all-linear"};
+  auto adapted = MakeCpuTrainer(base.layout, From(base.weights), {.threads = 2, .lora = config});
+  auto plain = MakeCpuTrainer(base.layout, From(base.weights), {.threads = 2});
+  adapted->Gradient(batch.view(), MeanLoss(10), with, {});
+  plain->Score(batch.view(), without, {});
+  EXPECT_EQ(LargestDifference(with, without), 0);
+  EXPECT_EQ(adapted->Lora()->layout().adapters().size(),
+            static_cast<size_t>(7 * base.layout->config().layers));
+  for (const auto& [name, values] : adapted->Gradients()) {
+    const bool any = std::any_of(values.begin(), values.end(), [](float g) { return g != 0; });
+    EXPECT_EQ(any, name.ends_with("lora_B.weight")) << name;
+  }
+}
+
+// What a bad adapter folder says: one line that names the problem.
+class BadAdapter : public testing::Test {
+ protected:
+  void SetUp() override {
+    base_ = ReadLanguageGolden("llama");
+    folder_ = fs::path(testing::TempDir()) /
+              ("bad_adapter_" +
+               std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    for (const char* file : {"adapter_config.json", "adapter_model.safetensors"})
+      fs::copy_file(GoldensFolder() / "lora/plain" / file, folder_ / file);
+  }
+  void Replace(const std::string& from, const std::string& to) {
+    std::string text = core::ReadTextFile(folder_ / "adapter_config.json");
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    core::WriteFileAtomic(folder_ / "adapter_config.json", text.replace(at, from.size(), to));
+  }
+  std::string Message(const DecoderLayout& layout) {
+    std::vector<float> weights(layout.size());
+    try {
+      ReadAdapter(folder_, layout, weights);
+    } catch (const Error& error) {
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+      return error.what();
+    }
+    return "";
+  }
+  LanguageGolden base_;
+  fs::path folder_;
+};
+
+TEST_F(BadAdapter, UnknownKindsAreRefusedByName) {
+  EXPECT_EQ(Message(*base_.layout), "");
+  Replace("\"use_dora\": false", "\"use_dora\": true");
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("use_dora"));
+}
+TEST_F(BadAdapter, ATargetThatIsNotThereIsNamedWithThoseThatAre) {
+  Replace("\"down_proj\"\n", "\"c_attn\"\n");
+  EXPECT_THAT(Message(*base_.layout),
+              testing::AllOf(testing::HasSubstr("c_attn"), testing::HasSubstr("down_proj")));
+}
+TEST_F(BadAdapter, ARankThatIsNoNumber) {
+  Replace("\"r\": 4", "\"r\": 0");
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("'r' is 0"));
+}
+TEST_F(BadAdapter, AnAdapterOfAnotherBaseNamesEveryTensor) {
+  const LanguageGolden other = ReadLanguageGolden("mistral");
+  EXPECT_THAT(Message(*other.layout),
+              testing::AllOf(testing::HasSubstr("v_proj.lora_B.weight is [32, 4]"),
+                             testing::HasSubstr("trained for this base")));
+}
+TEST_F(BadAdapter, MissingAndSurplusTensorsAreNamedAtOnce) {
+  Replace("\"v_proj\",", "\"k_proj\",");
+  Replace("\"model.layers.1.self_attn.v_proj\"", "\"model.layers.1.self_attn.k_proj\"");
+  EXPECT_THAT(Message(*base_.layout),
+              testing::AllOf(testing::HasSubstr("missing"), testing::HasSubstr("surplus")));
+}
+TEST_F(BadAdapter, ADamagedFile) {
+  fs::resize_file(folder_ / "adapter_model.safetensors", 100);
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("adapter_model.safetensors"));
+  core::WriteFileAtomic(folder_ / "adapter_config.json", std::string("{"));
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("adapter_config.json"));
+}
+
+}  // namespace
+}  // namespace pawl::nn
