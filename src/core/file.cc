@@ -1,6 +1,7 @@
 #include "core/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "core/error.h"
 
@@ -29,8 +31,10 @@ Error SystemError(const char* operation, const fs::path& path, int code) {
                    .hint = hint});
 }
 
+}  // namespace
+
 // Owns a descriptor; Close() reports what the destructor must swallow.
-class Descriptor {
+class internal::Descriptor {
  public:
   Descriptor(const char* operation, const fs::path& path, int flags)
       : operation_(operation), path_(path) {
@@ -82,6 +86,17 @@ class Descriptor {
     return ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<size_t>(info.st_size)
                                                              : 0;
   }
+  // Of a regular file; what is not one cannot be mapped.
+  std::span<const std::byte> Map() const {
+    struct stat info;
+    if (::fstat(fd_, &info) < 0) Fail();
+    if (!S_ISREG(info.st_mode)) throw SystemError(operation_, path_, EINVAL);
+    const auto size = static_cast<size_t>(info.st_size);
+    if (size == 0) return {};
+    void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd_, 0);
+    if (data == MAP_FAILED) Fail();
+    return {static_cast<const std::byte*>(data), size};
+  }
 
  private:
   [[noreturn]] void Fail() const { throw SystemError(operation_, path_, errno); }
@@ -90,6 +105,9 @@ class Descriptor {
   fs::path path_;
   int fd_ = -1;
 };
+
+namespace {
+using internal::Descriptor;
 
 // Reads to the end of the file, not to its reported size: pipes and /proc report 0.
 template <class Container>
@@ -151,16 +169,29 @@ void WriteFileSynced(const fs::path& path, std::span<const std::byte> bytes) {
   file.Close();
 }
 
+AtomicFile::AtomicFile(const fs::path& path)
+    : path_(path),
+      temporary_(path.string() + ".tmp"),
+      file_(std::make_unique<Descriptor>("write", temporary_, O_WRONLY | O_CREAT | O_TRUNC)) {}
+
+AtomicFile::~AtomicFile() {
+  if (file_ != nullptr) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::Write(std::span<const std::byte> bytes) { file_->WriteAll(bytes); }
+
+void AtomicFile::Commit() {
+  file_->Sync();
+  file_->Close();
+  if (::rename(temporary_.c_str(), path_.c_str()) < 0) throw SystemError("write", path_, errno);
+  file_.reset();
+  SyncFolder(path_.has_parent_path() ? path_.parent_path() : ".");
+}
+
 void WriteFileAtomic(const fs::path& path, std::span<const std::byte> bytes) {
-  const fs::path temporary = path.string() + ".tmp";
-  try {
-    WriteFileSynced(temporary, bytes);
-    if (::rename(temporary.c_str(), path.c_str()) < 0) throw SystemError("write", path, errno);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  SyncFolder(path.has_parent_path() ? path.parent_path() : ".");
+  AtomicFile file(path);
+  file.Write(bytes);
+  file.Commit();
 }
 
 void WriteFileAtomic(const fs::path& path, std::string_view text) {
@@ -174,6 +205,34 @@ void SyncFolder(const fs::path& folder) {
   Descriptor descriptor("sync", folder, O_RDONLY | O_DIRECTORY);
   descriptor.Sync();
   descriptor.Close();
+}
+
+MappedFile::MappedFile(const fs::path& path) : bytes_(Descriptor("read", path, O_RDONLY).Map()) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+void CommitFolder(const fs::path& temporary, const fs::path& folder) {
+  SyncFolder(temporary);
+  std::error_code ignored;
+  const auto rename = [](const fs::path& from, const fs::path& to, unsigned flags) {
+    return ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags) == 0;
+  };
+  fs::path old = folder;
+  old += ".old";
+  fs::remove_all(old, ignored);
+  bool done = fs::exists(folder) ? rename(temporary, folder, RENAME_EXCHANGE)
+                                 : rename(temporary, folder, 0);
+  if (done) {
+    old = temporary;  // after the exchange the old folder
+  } else if (errno == EINVAL || errno == ENOSYS) {
+    // a file system that cannot exchange
+    done = rename(folder, old, 0) && rename(temporary, folder, 0);
+  }
+  if (!done) throw SystemError("write", folder, errno);
+  SyncFolder(folder.has_parent_path() ? folder.parent_path() : ".");
+  fs::remove_all(old, ignored);
 }
 
 uint32_t Crc32c(std::span<const std::byte> bytes, uint32_t seed) {

@@ -1,16 +1,20 @@
-// Files: whole-file reads, atomic writes, fsync. Errors are RunError with the path and the system's
-// reason. A write that fails (disk full, no permission) leaves the old file as it was. Thread-safe
-// (no state).
+// Files: whole-file reads, mappings, atomic writes, fsync. Errors are RunError with the path and
+// the system's reason. A write that fails (disk full, no permission) leaves the old file as it was.
+// Thread-safe (no state).
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace pawl::core {
+namespace internal {
+class Descriptor;
+}
 
 std::string ReadTextFile(const std::filesystem::path& path);
 std::vector<std::byte> ReadBinaryFile(const std::filesystem::path& path);
@@ -21,6 +25,42 @@ void WriteFileAtomic(const std::filesystem::path& path, std::string_view text);
 void WriteFileSynced(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void WriteFileSynced(const std::filesystem::path& path, std::string_view text);
 void SyncFolder(const std::filesystem::path& folder);
+
+// A file written piece by piece that takes its name only when it is whole: <path>.tmp until Commit,
+// which fsyncs and renames. Without Commit the old file stays and the temporary one goes.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::filesystem::path& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  void Write(std::span<const std::byte> bytes);
+  void Commit();
+
+ private:
+  std::filesystem::path path_, temporary_;
+  std::unique_ptr<internal::Descriptor> file_;  // null once committed
+};
+
+// A file's bytes, read as they are touched. The size is taken when it is opened: a file that
+// another process then cuts short kills this one where its missing pages are read (SIGBUS), so the
+// files mapped are those that nobody writes in place (AtomicFile and CommitFolder never do).
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+  ~MappedFile();
+  std::span<const std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+// Puts the folder `temporary`, whose files are synced, in the place of `folder`. An old one there is
+// exchanged for it in one step and removed last; a file system that cannot exchange has it as
+// <folder>.old for a moment.
+void CommitFolder(const std::filesystem::path& temporary, const std::filesystem::path& folder);
 // CRC-32C (Castagnoli) of the bytes; seed with a previous result to go on.
 uint32_t Crc32c(std::span<const std::byte> bytes, uint32_t seed = 0);
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "core/file.h"
@@ -205,38 +206,56 @@ const NamedArray& ArrayMap::At(std::string_view name) const {
                   .hint = nearest.empty() ? "" : fmt::format("there is '{}'", nearest)});
 }
 
-std::vector<std::byte> ToSafetensors(const ArrayMap& arrays) {
+std::string SafetensorsHeader(std::vector<ArrayInfo>& arrays,
+                              const std::map<std::string, std::string>& metadata) {
   // wide elements first, so that every array is aligned to its element; then by name
-  std::vector<const NamedArray*> order;
-  for (const NamedArray& array : arrays.arrays()) order.push_back(&array);
-  std::sort(order.begin(), order.end(), [](const NamedArray* a, const NamedArray* b) {
-    return std::pair(-static_cast<int>(SizeBytes(a->dtype)), std::string_view(a->name)) <
-           std::pair(-static_cast<int>(SizeBytes(b->dtype)), std::string_view(b->name));
+  std::sort(arrays.begin(), arrays.end(), [](const ArrayInfo& a, const ArrayInfo& b) {
+    return std::pair(-static_cast<int>(SizeBytes(a.dtype)), std::string_view(a.name)) <
+           std::pair(-static_cast<int>(SizeBytes(b.dtype)), std::string_view(b.name));
   });
   nlohmann::json header = nlohmann::json::object();  // sorts its keys
-  if (!arrays.metadata().empty()) header["__metadata__"] = arrays.metadata();
-  size_t data_bytes = 0;
-  for (const NamedArray* array : order) {
-    const size_t end = data_bytes + array->data.size();
-    header[array->name] = {{"dtype", Name(array->dtype)},
-                           {"shape", array->shape},
-                           {"data_offsets", {data_bytes, end}}};
-    data_bytes = end;
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t begin = 0;
+  for (const ArrayInfo& array : arrays) {
+    const auto size = CheckedSizeBytes(array.dtype, array.shape);
+    PAWL_CHECK(size, "array '{}': no size of shape [{}]", array.name, fmt::join(array.shape, ", "));
+    PAWL_CHECK(!header.contains(array.name), "array '{}' exists already", array.name);
+    header[array.name] = {{"dtype", Name(array.dtype)},
+                          {"shape", array.shape},
+                          {"data_offsets", {begin, begin + *size}}};
+    begin += *size;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
-
-  std::vector<std::byte> bytes(8 + text.size() + data_bytes);
   const uint64_t header_bytes = text.size();  // the host is little-endian
-  std::memcpy(bytes.data(), &header_bytes, 8);
-  std::memcpy(bytes.data() + 8, text.data(), text.size());
-  std::byte* out = bytes.data() + 8 + text.size();
-  for (const NamedArray* array : order)
-    out = std::copy(array->data.begin(), array->data.end(), out);
+  return std::string(reinterpret_cast<const char*>(&header_bytes), 8) + text;
+}
+
+std::vector<std::byte> ToSafetensors(const ArrayMap& arrays) {
+  std::vector<ArrayInfo> infos;
+  size_t data_bytes = 0;
+  for (const NamedArray& array : arrays.arrays()) {
+    infos.push_back({array.name, array.dtype, array.shape});
+    data_bytes += array.data.size();
+  }
+  const std::string header = SafetensorsHeader(infos, arrays.metadata());
+  std::vector<std::byte> bytes(header.size() + data_bytes);
+  std::memcpy(bytes.data(), header.data(), header.size());
+  std::byte* out = bytes.data() + header.size();
+  for (const ArrayInfo& info : infos) {
+    const auto& data = arrays.At(info.name).data;
+    out = std::copy(data.begin(), data.end(), out);
+  }
   return bytes;
 }
 
-ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& source) {
+const ArrayView* SafetensorsView::Find(std::string_view name) const {
+  const auto found = std::find_if(arrays.begin(), arrays.end(),
+                                  [&](const ArrayView& array) { return array.name == name; });
+  return found == arrays.end() ? nullptr : &*found;
+}
+
+SafetensorsView ViewSafetensors(std::span<const std::byte> bytes, const std::string& source) {
   if (bytes.size() < 8)
     Damaged(source, fmt::format("{} bytes, shorter than a header", bytes.size()));
   uint64_t header_bytes;
@@ -256,15 +275,31 @@ ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& so
   for (const HeaderEntry& entry : header.entries) CheckEntry(entry, source);
   CheckCover(header.entries, bytes.size(), source);
 
-  ArrayMap arrays;
-  arrays.metadata() = std::move(header.metadata);
-  for (HeaderEntry& entry : header.entries) {
-    if (arrays.Find(entry.name) != nullptr)
+  SafetensorsView view;
+  view.metadata = std::move(header.metadata);
+  std::set<std::string_view> names;
+  for (const HeaderEntry& entry : header.entries) {
+    if (!names.insert(entry.name).second)
       Damaged(source, "two arrays are named '" + entry.name.substr(0, 100) + "'");
+  }
+  for (HeaderEntry& entry : header.entries) {
     const auto begin = static_cast<size_t>(entry.begin());
-    const auto size = static_cast<size_t>(entry.end()) - begin;
-    arrays.PutRaw(std::move(entry.name), *entry.dtype, bytes.subspan(begin, size),
-                  std::move(entry.shape.values));
+    ArrayView array;
+    array.data = bytes.subspan(begin, static_cast<size_t>(entry.end()) - begin);
+    array.name = std::move(entry.name);
+    array.dtype = *entry.dtype;
+    array.shape = std::move(entry.shape.values);
+    view.arrays.push_back(std::move(array));
+  }
+  return view;
+}
+
+ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& source) {
+  SafetensorsView view = ViewSafetensors(bytes, source);
+  ArrayMap arrays;
+  arrays.metadata() = std::move(view.metadata);
+  for (ArrayView& array : view.arrays) {
+    arrays.PutRaw(std::move(array.name), array.dtype, array.data, std::move(array.shape));
   }
   return arrays;
 }

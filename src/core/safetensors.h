@@ -96,10 +96,35 @@ class ArrayMap {
   std::map<std::string, std::string> metadata_;
 };
 
+// What a file's header says of one array.
+struct ArrayInfo {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+};
+// An array where it lies in the file's bytes: at any address, so it is to be copied, not cast.
+struct ArrayView : ArrayInfo {
+  std::span<const std::byte> data;
+};
+// A whole file, checked, without a copy of its data.
+struct SafetensorsView {
+  std::vector<ArrayView> arrays;  // as they lie
+  std::map<std::string, std::string> metadata;
+  const ArrayView* Find(std::string_view name) const;  // nullptr when absent
+};
+
+// The first bytes of a file, padded so that data starts at an offset divisible by 8; sorts `arrays`
+// into the order in which their data follows. Names must differ.
+std::string SafetensorsHeader(std::vector<ArrayInfo>& arrays,
+                              const std::map<std::string, std::string>& metadata);
+// Throws pawl::Error("<source>: ...") for anything malformed: headers that are not this schema,
+// arrays that overlap, leave a gap, overflow or reach past the end.
+SafetensorsView ViewSafetensors(std::span<const std::byte> bytes, const std::string& source);
+
 // Bytes of a safetensors file: header keys sorted by name; data from an offset divisible by 8, wide
 // elements first, so that every array is aligned to its element; no clock or host in it.
 std::vector<std::byte> ToSafetensors(const ArrayMap& arrays);
-// Throws pawl::Error("<source>: ...") for anything malformed.
+// Copies of what ViewSafetensors finds.
 ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& source);
 ArrayMap ReadSafetensors(const std::string& path);
 
