@@ -196,7 +196,9 @@ class SftLearner : public LanguageModelLearner {
     if (const nn::LoraWeights* lora = trainer_->Lora()) {
       nn::WriteAdapter(folder, *lora, *layout_, trainer_->Weights(), request_.model.path);
     } else {
-      nn::WriteModelFiles(folder, *layout_, trainer_->Weights(), layout_->config().dtype);
+      nn::WriteModelOptions options;
+      options.dtype = layout_->config().dtype;
+      nn::WriteModel(folder, *layout_, trainer_->Weights(), options);
     }
   }
 

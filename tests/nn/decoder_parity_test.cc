@@ -93,8 +93,12 @@ TEST_P(DecoderParity, LossAndEveryGradientAreThoseOfTransformers) {
       const auto expected = golden.arrays.Get<float>("grad/" + name);
       ASSERT_EQ(values.size(), expected.size()) << name;
       double scale = 0, worst = 0;
+      // transformers gives the padding id's row of the embedding no gradient; it is a token to us
+      const bool embedding = parameter.offset == golden.layout->embedding();
+      const int64_t pad = golden.layout->config().pad_id.value_or(-1);
       for (size_t i = 0; i < values.size(); ++i) {
         size_t at = i;
+        if (embedding && static_cast<int64_t>(i) / parameter.shape[1] == pad) continue;
         if (parameter.stored_transposed) {
           const int64_t in = parameter.shape[1], out = parameter.shape[0];
           at = (i % in) * out + i / in;
