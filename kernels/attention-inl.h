@@ -140,9 +140,15 @@ HWY_INLINE void SetDepths(const Range* range, int rows, TileArgs& args) {
   args.any = any;
 }
 
+// What a caller has done after every tile: nothing.
+struct NoChore {
+  HWY_INLINE void operator()() const {}
+};
+
 // C [rows, panels * 16] = start + A B over each row's own range of depths.
-template <Left kLeft, Start kStart>
-HWY_INLINE void RangedProduct(const Range* range, int rows, int panels, TileArgs args) {
+template <Left kLeft, Start kStart, class Chore = NoChore>
+HWY_INLINE void RangedProduct(const Range* range, int rows, int panels, TileArgs args,
+                              Chore&& chore = {}) {
   EachTile(rows, [&](int row, int height) PAWL_INLINE_LAMBDA {
     TileArgs tile = args;
     SetDepths(range + row, height, tile);
@@ -153,14 +159,16 @@ HWY_INLINE void RangedProduct(const Range* range, int rows, int panels, TileArgs
     if (args.factor) tile.factor += row;
     for (int n = 0; n < panels; ++n, tile.b += kPanel, tile.c += kPanel) {
       TileOfHeight<kLeft, kStart>(height, tile);
+      chore();
     }
   });
 }
 
 // s [rows, 64] = x [rows, depth] kt for the panels of 16 keys that a tile's rows see (`keys`); the
 // rest of s is not touched. kt: 4 panels [depth][16].
+template <class Chore = NoChore>
 HWY_INLINE void Scores(const Range* keys, int rows, const float* x, size_t x_stride,
-                       const float* kt, int depth, float* s) {
+                       const float* kt, int depth, float* s, Chore&& chore = {}) {
   EachTile(rows, [&](int row, int height) PAWL_INLINE_LAMBDA {
     TileArgs tile = {
         .a = x + row * x_stride, .a_stride = x_stride, .b_stride = kPanel, .c_stride = kKeyBlock};
@@ -172,6 +180,7 @@ HWY_INLINE void Scores(const Range* keys, int rows, const float* x, size_t x_str
       tile.b = kt + static_cast<size_t>(column) * depth;
       tile.c = s + row * kKeyBlock + column;
       TileOfHeight<Left::kRows, Start::kZero>(height, tile);
+      chore();
     }
   });
 }

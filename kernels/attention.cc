@@ -1,5 +1,7 @@
 #include "kernels/attention.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -28,6 +30,7 @@ struct ForwardScratch {
   float* scores;  // [kStripRows, 64]
   float* top;     // [rows] running maximum of the scores, in powers of 2
   float* sum;     // [rows] running sum of 2^(score - top)
+  int64_t position[kAttentionItemRows];
 };
 
 // The block's scores to weights 2^(score - top), over each row's own keys; moves the running maxima
@@ -82,38 +85,75 @@ HWY_INLINE void Softmax(const Range* keys, int rows, float* scores, float* top, 
   }
 }
 
-// out = acc / sum; log_sum in natural units.
-HWY_INLINE void WriteOut(const AttentionForwardArgs& args, const AttentionItem& item,
-                         const ForwardScratch& scratch) {
+// Reads the queries of a strip, `row` rows into the scratch, and asks memory for the next strip's.
+HWY_INLINE void StartStrip(const AttentionForwardArgs& args, const AttentionItem& strip, int row,
+                           const ForwardScratch& scratch) {
   const int d = static_cast<int>(args.shape.head_dim), width = RoundUpToPanel(d);
-  for (int r = 0; r < item.rows; ++r) {
-    const auto [row, head] = PlaceOf(args.shape, item, r);
-    const Vec sum = Constant(scratch.sum[r]);
-    float* acc = scratch.acc + r * width;
-    for (int i = 0; i < width; i += kLanes) {
-      hn::Store(hn::Div(hn::Load(kTag, acc + i), sum), kTag, acc + i);
-    }
-    WriteRow(acc, d, 1, args.out + row * args.out_stride + head * d);
+  constexpr float kLog2E = 1.44269504f;
+  RowWalk walk(args.shape, strip);
+  for (int64_t r = row; r < row + strip.rows; ++r, walk.Next()) {
+    CopyRow(args.q + walk.row() * args.q_stride + walk.head() * d, d, args.shape.scale * kLog2E,
+            scratch.q + r * width);
   }
-  if (args.log_sum == nullptr) return;
-  constexpr float kLn2 = 0.693147181f;
-  for (int r = 0; r < item.rows; r += kLanes) {
-    const Vec log = Log(hn::Load(kTag, scratch.sum + r));
-    hn::Store(hn::MulAdd(hn::Load(kTag, scratch.top + r), Constant(kLn2), log), kTag,
-              scratch.sum + r);
-  }
-  for (int r = 0; r < item.rows; ++r) {
-    const auto [row, head] = PlaceOf(args.shape, item, r);
-    args.log_sum[row * args.shape.heads + head] = scratch.sum[r];
+  std::fill_n(scratch.acc + row * width, strip.rows * width, 0.0f);
+  for (int64_t r = 0; r < strip.rows; ++r, walk.Next()) {
+    const float* next = args.q + walk.row() * args.q_stride + walk.head() * d;
+    for (int i = 0; i < d; i += kPanel) hwy::Prefetch(next + i);
   }
 }
 
+// out = acc / sum; log_sum in natural units.
+HWY_INLINE void WriteStrip(const AttentionForwardArgs& args, const AttentionItem& strip, int row,
+                           const ForwardScratch& scratch) {
+  const int d = static_cast<int>(args.shape.head_dim), width = RoundUpToPanel(d);
+  constexpr float kLn2 = 0.693147181f;
+  HWY_ALIGN float log_sum[kPanel];
+  if (args.log_sum != nullptr) {
+    for (int r = 0; r < strip.rows; r += kLanes) {
+      const Vec log = Log(hn::LoadU(kTag, scratch.sum + row + r));
+      const Vec top = hn::LoadU(kTag, scratch.top + row + r);
+      hn::Store(hn::MulAdd(top, Constant(kLn2), log), kTag, log_sum + r);
+    }
+  }
+  RowWalk walk(args.shape, strip);
+  for (int r = 0; r < strip.rows; ++r, walk.Next()) {
+    const Vec sum = Constant(scratch.sum[row + r]);
+    float* acc = scratch.acc + (row + r) * width;
+    for (int i = 0; i < width; i += kLanes) {
+      hn::Store(hn::Div(hn::Load(kTag, acc + i), sum), kTag, acc + i);
+    }
+    WriteRow(acc, d, 1, args.out + walk.row() * args.out_stride + walk.head() * d);
+    if (args.log_sum != nullptr) {
+      args.log_sum[walk.row() * args.shape.heads + walk.head()] = log_sum[r];
+    }
+  }
+}
+
+// Asks memory for the next block's keys, some after every tile: rows of one head lie too far apart
+// for the processor to foresee, and all at once would wait for memory.
+struct Ahead {
+  const float* k;
+  const float* v;
+  int64_t stride;
+  int keys, d;
+  int step;  // keys a tile
+  int key = 0;
+  HWY_INLINE void operator()() {
+    for (const int end = std::min(key + step, keys); key < end; ++key) {
+      for (int i = 0; i < d; i += kPanel) {
+        hwy::Prefetch(k + key * stride + i);
+        hwy::Prefetch(v + key * stride + i);
+      }
+    }
+  }
+};
+
 // One strip of rows against one block of keys; v: key k of the block at v + k * v_stride.
 HWY_INLINE void StripOnBlock(const Range* keys, int row, int rows, int d, const float* v,
-                             size_t v_stride, const ForwardScratch& scratch) {
+                             size_t v_stride, Ahead& ahead, const ForwardScratch& scratch) {
   const int width = RoundUpToPanel(d);
   HWY_ALIGN float factor[kPanel];
-  Scores(keys, rows, scratch.q + row * width, width, scratch.kt, d, scratch.scores);
+  Scores(keys, rows, scratch.q + row * width, width, scratch.kt, d, scratch.scores, ahead);
   Softmax(keys, rows, scratch.scores, scratch.top + row, scratch.sum + row, factor);
   RangedProduct<Left::kRows, Start::kScaled>(keys, rows, width / kPanel,
                                              {.a = scratch.scores,
@@ -122,78 +162,102 @@ HWY_INLINE void StripOnBlock(const Range* keys, int row, int rows, int d, const 
                                               .b_stride = v_stride,
                                               .c = scratch.acc + row * width,
                                               .c_stride = static_cast<size_t>(width),
-                                              .factor = factor});
+                                              .factor = factor},
+                                             ahead);
 }
 
 // Takes an item's scratch out of the worker's.
-HWY_INLINE ForwardScratch Carve(int d, int rows, int worker, Team& team) {
+HWY_INLINE void Carve(int d, int rows, int worker, Team& team, ForwardScratch& scratch) {
   const size_t matrix = static_cast<size_t>(rows) * RoundUpToPanel(d);
   const size_t block = static_cast<size_t>(kKeyBlock) * RoundUpToPanel(d);
   const size_t vector = RoundUpToPanel(rows) + kPanel;
   float* memory =
       team.Scratch(worker, 2 * matrix + 2 * block + kStripRows * kKeyBlock + 2 * vector);
   auto take = [&](size_t count) { return std::exchange(memory, memory + count); };
-  return {.q = take(matrix),
-          .acc = take(matrix),
-          .kt = take(block),
-          .v = take(block),
-          .scores = take(kStripRows * kKeyBlock),
-          .top = take(vector),
-          .sum = take(vector)};
+  scratch.q = take(matrix);
+  scratch.acc = take(matrix);
+  scratch.kt = take(block);
+  scratch.v = take(block);
+  scratch.scores = take(kStripRows * kKeyBlock);
+  scratch.top = take(vector);
+  scratch.sum = take(vector);
 }
 
-// Reads the item's queries and starts its running values.
-HWY_INLINE void StartRows(const AttentionForwardArgs& args, const AttentionItem& item,
-                          const ForwardScratch& scratch) {
-  const int d = static_cast<int>(args.shape.head_dim), width = RoundUpToPanel(d);
-  constexpr float kLog2E = 1.44269504f;
-  for (int r = 0; r < item.rows; ++r) {
-    const auto [row, head] = PlaceOf(args.shape, item, r);
-    CopyRow(args.q + row * args.q_stride + head * d, d, args.shape.scale * kLog2E,
-            scratch.q + r * width);
+// All strips against the block of keys from `start` on; a strip is read at the item's first block
+// and written at its own last one, so that memory works while others compute.
+HWY_INLINE void RowsOnBlock(const AttentionForwardArgs& args, const AttentionItem& item,
+                            int64_t start, bool first, const float* v, size_t v_stride,
+                            Ahead& ahead, const ForwardScratch& scratch) {
+  const int rows = static_cast<int>(item.rows), d = static_cast<int>(args.shape.head_dim);
+  for (int row = 0; row < rows; row += kStripRows) {
+    const int count = std::min(kStripRows, rows - row);
+    const int64_t* position = scratch.position + row;
+    const AttentionItem strip = {item.sequence, item.kv_head, item.first_row + row, count};
+    if (first) StartStrip(args, strip, row, scratch);
+    Range keys[kStripRows];
+    int end = 0;
+    for (int r = 0; r < count; ++r) {
+      keys[r] = VisibleKeys(position[r], args.shape.window, start);
+      end = std::max(end, keys[r].end);
+    }
+    if (end == 0) continue;
+    StripOnBlock(keys, row, count, d, v, v_stride, ahead, scratch);
+    if (position[count - 1] < start + kKeyBlock) WriteStrip(args, strip, row, scratch);
   }
-  std::fill_n(scratch.acc, item.rows * width, 0.0f);
-  std::fill_n(scratch.top, item.rows + kPanel, kLowest);  // and padding, which is computed with
-  std::fill_n(scratch.sum, item.rows + kPanel, 0.0f);
 }
 
 void ForwardRows(const AttentionForwardArgs& args, const AttentionItem& item, int worker,
                  Team& team) {
-  const int rows = static_cast<int>(item.rows);
   const AttentionShape& shape = args.shape;
   const AttentionSequence& sequence = *item.sequence;
+  const int rows = static_cast<int>(item.rows);
   const int d = static_cast<int>(shape.head_dim), width = RoundUpToPanel(d);
-  const int64_t group = shape.heads / shape.kv_heads;
-  const ForwardScratch scratch = Carve(d, rows, worker, team);
-  StartRows(args, item, scratch);
-  const int64_t first_position = sequence.first_position + item.first_row / group;
-  const int64_t end_key = sequence.first_position + (item.first_row + item.rows - 1) / group + 1;
+  ForwardScratch scratch;
+  Carve(d, rows, worker, team, scratch);
+  RowWalk walk(shape, item);
+  for (int r = 0; r < rows; ++r, walk.Next()) {
+    scratch.position[r] = sequence.first_position + walk.query();
+  }
+  // and their padding, which is computed with
+  std::fill_n(scratch.top, rows + kPanel, kLowest);
+  std::fill_n(scratch.sum, rows + kPanel, 0.0f);
+  const int64_t end_key = scratch.position[rows - 1] + 1;
   const int64_t first_key =
-      shape.window > 0 ? std::max<int64_t>(first_position - shape.window + 1, 0) : 0;
+      shape.window > 0 ? std::max<int64_t>(scratch.position[0] - shape.window + 1, 0) : 0;
+  auto keys_of = [&](int64_t start) -> Range {
+    return {static_cast<int>(std::max(first_key - start, int64_t{0})),
+            static_cast<int>(std::clamp<int64_t>(end_key - start, 0, kKeyBlock))};
+  };
   // few rows do not pay for a copy of V
-  const bool pack_v = d % kPanel != 0 || item.rows > kStripRows;
+  const bool pack_v = d % kPanel != 0 || rows > kStripRows;
+  // two tiles a strip, each with a panel of keys and one of columns at least
+  const int ahead_step = static_cast<int>(kKeyBlock) / (rows / kStripRows * 16 + 15) + 1;
   for (int64_t start = first_key / kKeyBlock * kKeyBlock; start < end_key; start += kKeyBlock) {
-    const Range block = {static_cast<int>(std::max(first_key - start, int64_t{0})),
-                         static_cast<int>(std::min(end_key - start, kKeyBlock))};
+    const Range block = keys_of(start);
     const int64_t offset = start * args.kv_stride + item.kv_head * d;
+    const int64_t next = offset + kKeyBlock * args.kv_stride;
     const float* v = sequence.v + offset;
+    if (start <= first_key) {
+      Ahead all = {.k = sequence.k + offset,
+                   .v = v,
+                   .stride = args.kv_stride,
+                   .keys = block.end,
+                   .d = d,
+                   .step = block.end,
+                   .key = block.begin};
+      all();
+    }
     PackTransposed(sequence.k + offset, args.kv_stride, block, d, scratch.kt);
     if (pack_v) PackRows(v, args.kv_stride, block, d, scratch.v);
-    for (int row = 0; row < rows; row += kStripRows) {
-      const int count = std::min(kStripRows, rows - row);
-      Range keys[kStripRows];
-      int end = 0;
-      for (int r = 0; r < count; ++r) {
-        const int64_t position = sequence.first_position + (item.first_row + row + r) / group;
-        keys[r] = VisibleKeys(position, shape.window, start);
-        end = std::max(end, keys[r].end);
-      }
-      if (end == 0) continue;
-      StripOnBlock(keys, row, count, d, pack_v ? scratch.v : v, pack_v ? width : args.kv_stride,
-                   scratch);
-    }
+    Ahead ahead = {.k = sequence.k + next,
+                   .v = sequence.v + next,
+                   .stride = args.kv_stride,
+                   .keys = keys_of(start + kKeyBlock).end,
+                   .d = d,
+                   .step = ahead_step};
+    RowsOnBlock(args, item, start, start <= first_key, pack_v ? scratch.v : v,
+                pack_v ? width : args.kv_stride, ahead, scratch);
   }
-  WriteOut(args, item, scratch);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -203,27 +267,30 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace pawl::kernels {
 HWY_EXPORT(ForwardRows);
-constexpr int64_t kItemRows = 96;  // enough to pay for packing K and V
 
 void AttentionForward(const AttentionForwardArgs& args, Team& team) {
   CheckAttention(args);
   const int64_t group = args.shape.heads / args.shape.kv_heads;
-  int64_t longest = 0, chunks = 0;
+  int64_t longest = 0, total = 0;
   for (const AttentionSequence& sequence : args.sequences) {
     longest = std::max(longest, sequence.queries * group);
+    total += sequence.queries * args.shape.heads;
   }
-  chunks = (longest + kItemRows - 1) / kItemRows;
-  // later chunks see more keys: they go first, so that the last items are short
-  const int64_t pairs = static_cast<int64_t>(args.sequences.size()) * args.shape.kv_heads;
-  team.Run(chunks * pairs, [&](int64_t i, int worker) {
-    const AttentionSequence& sequence = args.sequences[i % pairs / args.shape.kv_heads];
-    const int64_t first_row = (chunks - 1 - i / pairs) * kItemRows;
+  // rows of an item: many, to pay for packing K and V; fewer where threads would be idle
+  const int64_t item_rows = std::clamp<int64_t>(total / (4 * team.size()), 12, kAttentionItemRows);
+  const int64_t chunks = (longest + item_rows - 1) / item_rows;
+  const int64_t kv_heads = args.shape.kv_heads;
+  const int64_t sequences = static_cast<int64_t>(args.sequences.size());
+  team.Run(sequences * chunks * kv_heads, [&](int64_t i, int worker) {
+    const AttentionSequence& sequence = args.sequences[i / (chunks * kv_heads)];
+    // a sequence's later chunks see more keys: they go first, so that the last items are short
+    const int64_t first_row = (chunks - 1 - i / kv_heads % chunks) * item_rows;
     const int64_t left = sequence.queries * group - first_row;
     if (left <= 0) return;
     const AttentionItem item = {.sequence = &sequence,
-                                .kv_head = i % args.shape.kv_heads,
+                                .kv_head = i % kv_heads,
                                 .first_row = first_row,
-                                .rows = std::min(left, kItemRows)};
+                                .rows = std::min(left, item_rows)};
     HWY_DYNAMIC_DISPATCH(ForwardRows)(args, item, worker, team);
   });
 }

@@ -83,8 +83,9 @@ HWY_INLINE void StartRows(const AttentionBackwardArgs& args, const AttentionItem
                           const BackwardScratch& scratch) {
   const AttentionForwardArgs& forward = args.forward;
   const int d = static_cast<int>(forward.shape.head_dim), width = RoundUpToPanel(d);
-  for (int64_t r = 0; r < item.rows; ++r) {
-    const auto [row, head] = PlaceOf(forward.shape, item, r);
+  RowWalk walk(forward.shape, item);
+  for (int64_t r = 0; r < item.rows; ++r, walk.Next()) {
+    const int64_t row = walk.row(), head = walk.head();
     const float* dout = args.dout + row * args.dout_stride + head * d;
     CopyRow(forward.q + row * forward.q_stride + head * d, d, forward.shape.scale * kLog2E,
             scratch.q + r * width);
@@ -163,9 +164,9 @@ HWY_INLINE void BackwardBlock(const AttentionBackwardArgs& args, const Attention
   for (int64_t row = start * group; row < end; row += kChunkRows) {
     const int rows = static_cast<int>(std::min<int64_t>(end - row, kChunkRows));
     Range visible[kChunkRows], seen[kKeyBlock];
-    for (int r = 0; r < rows; ++r) {
-      visible[r] = VisibleKeys((row + r) / group, shape.window, start);
-      visible[r].end = std::min(visible[r].end, count);
+    RowWalk walk(shape, {&sequence, item.kv_head, row, rows});
+    for (int r = 0; r < rows; ++r, walk.Next()) {
+      visible[r] = VisibleKeys(walk.query(), shape.window, start);
     }
     for (int k = 0; k < count; ++k) {
       const int64_t position = start + k;
@@ -193,9 +194,10 @@ void BackwardItem(const AttentionBackwardArgs& args, const AttentionItem& item, 
   for (int64_t start = 0; start < item.sequence->queries; start += kKeyBlock) {
     BackwardBlock(args, item, start, scratch);
   }
-  for (int64_t r = 0; r < item.rows; ++r) {
-    const auto [row, head] = PlaceOf(shape, item, r);
-    WriteRow(scratch.dq + r * width, d, shape.scale, args.dq + row * args.dq_stride + head * d);
+  RowWalk walk(shape, item);
+  for (int64_t r = 0; r < item.rows; ++r, walk.Next()) {
+    WriteRow(scratch.dq + r * width, d, shape.scale,
+             args.dq + walk.row() * args.dq_stride + walk.head() * d);
   }
 }
 

@@ -7,19 +7,32 @@ namespace pawl::kernels {
 
 // A row is one head's query at one position; rows go by position, then head of the group. An item
 // is some rows of one sequence and kv head.
+constexpr int64_t kAttentionItemRows = 256;  // at most, of a forward item
 struct AttentionItem {
   const AttentionSequence* sequence;
   int64_t kv_head, first_row, rows;
 };
-// Where a row lies in the query matrix.
-struct Place {
-  int64_t row, head;
+// Walks the rows of an item without a division a row.
+class RowWalk {
+ public:
+  RowWalk(const AttentionShape& shape, const AttentionItem& item)
+      : group_(shape.heads / shape.kv_heads),
+        first_head_(item.kv_head * group_),
+        first_row_(item.sequence->row),
+        query_(item.first_row / group_),
+        member_(item.first_row % group_) {}
+  int64_t query() const { return query_; }             // of the sequence
+  int64_t row() const { return first_row_ + query_; }  // of the query matrix
+  int64_t head() const { return first_head_ + member_; }
+  void Next() {
+    if (++member_ < group_) return;
+    member_ = 0;
+    ++query_;
+  }
+
+ private:
+  int64_t group_, first_head_, first_row_, query_, member_;
 };
-inline Place PlaceOf(const AttentionShape& shape, const AttentionItem& item, int64_t r) {
-  const int64_t group = shape.heads / shape.kv_heads;
-  r += item.first_row;
-  return {item.sequence->row + r / group, item.kv_head * group + r % group};
-}
 
 inline void CheckAttention(const AttentionForwardArgs& args) {
   const AttentionShape& shape = args.shape;
