@@ -148,6 +148,22 @@ int64_t PartSize(int64_t total, int64_t most, int64_t unit) {
   const int64_t part = Ceil(total, Ceil(total, most));
   return std::min(Ceil(part, unit) * unit, most);
 }
+
+// Panels of an item. Few rows: as many items as keep every thread reading. Else as wide as
+// possible, since every item packs its rows anew, but so narrow that the threads come out nearly
+// even.
+int64_t PanelsOfItem(int64_t panels, int64_t row_blocks, int threads, bool streamed) {
+  if (streamed) {
+    const int64_t part = Ceil(panels * row_blocks, int64_t{threads} * 4);
+    return Ceil(std::clamp<int64_t>(part, std::min<int64_t>(panels, 4), panels), 4) * 4;
+  }
+  int64_t part = panels;
+  for (int64_t parts = 1; part > 4; part = Ceil(panels, ++parts)) {
+    const int64_t items = Ceil(panels, part) * row_blocks;
+    if (Ceil(items, threads) * threads * 12 <= items * 13) break;
+  }
+  return part;
+}
 }  // namespace
 
 MatrixRef Advance(const MatrixRef& matrix, int64_t row, int64_t column) {
@@ -179,13 +195,9 @@ void PanelProduct(const PanelProductArgs& args, Team& team) {
   const int64_t block_rows = PartSize(args.m, kBlockRows, 12);
   const int64_t k_block = streamed ? std::max<int64_t>(args.k, 1) : PartSize(args.k, kMaxKBlock, 4);
   const int64_t row_blocks = Ceil(args.m, block_rows);
-  // enough items for the team to come out even, but each wide enough to repay packing its rows
   int64_t part = panels;
   if (team.size() > 1 && args.m * args.n * args.k >= kWorthThreads) {
-    const int64_t items = int64_t{team.size()} * (streamed ? 4 : 12);
-    part =
-        std::clamp<int64_t>(Ceil(panels * row_blocks, items), std::min<int64_t>(panels, 4), panels);
-    part = Ceil(part, 4) * 4;
+    part = PanelsOfItem(panels, row_blocks, team.size(), streamed);
   }
   const int64_t parts = Ceil(panels, part);
   // items that follow each other share their panels
