@@ -318,11 +318,11 @@ RopeConfig ReadRopes(Keys& keys, const char* slot, const char* theta_key, const 
   }
   const RopeConfig old = scaling == nullptr
                              ? RopeConfig{.theta = theta}
-                             : ReadRope(*scaling, fmt::format("{}: {}", keys.where(), scaling_key),
+                             : ReadRope(*scaling, fmt::format("{}, {}", keys.where(), scaling_key),
                                         theta, max_positions);
   if (parameters == nullptr) return old;
   const std::string where =
-      fmt::format("{}: rope_parameters{}{}", keys.where(), *slot == '\0' ? "" : ".", slot);
+      fmt::format("{}, rope_parameters{}{}", keys.where(), *slot == '\0' ? "" : ".", slot);
   const RopeConfig rope = ReadRope(*parameters, where, theta, max_positions);
   const bool theta_differs = keys.Find(theta_key) != nullptr && rope.theta != theta;
   if (theta_differs || (scaling != nullptr && rope != old)) {
@@ -336,7 +336,7 @@ RopeConfig ReadRopes(Keys& keys, const char* slot, const char* theta_key, const 
 void RefuseFlatRope(Keys& keys) {
   const json* parameters = keys.Find("rope_parameters");
   if (parameters == nullptr) return;
-  Keys parts(*parameters, fmt::format("{}: rope_parameters", keys.where()));
+  Keys parts(*parameters, fmt::format("{}, rope_parameters", keys.where()));
   parts.Find("full_attention");
   parts.Find("sliding_attention");
   parts.RefuseOthers({});

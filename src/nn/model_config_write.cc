@@ -42,9 +42,12 @@ json EosJson(const ModelConfig& c) {
   return c.eos_ids.size() == 1 ? json(c.eos_ids[0]) : json(c.eos_ids);
 }
 
-const char* ActivationName(kernels::FeedForwardActivation activation) {
+const char* ActivationName(const ModelConfig& c) {
+  if (c.family == ModelFamily::kGpt2 && c.activation == kernels::FeedForwardActivation::kGeluTanh) {
+    return "gelu_new";
+  }
   for (const auto& [name, known] : kActivations) {
-    if (known == activation) return name;
+    if (known == c.activation) return name;
   }
   return "";
 }
@@ -57,7 +60,7 @@ void AddGpt2(const ModelConfig& c, json& out) {
   out["n_ctx"] = c.max_positions;
   out["n_inner"] = c.intermediate;
   out["layer_norm_epsilon"] = c.norm_epsilon;
-  out["activation_function"] = ActivationName(c.activation);
+  out["activation_function"] = ActivationName(c);
 }
 
 void AddSliding(const ModelConfig& c, json& out) {
@@ -94,13 +97,13 @@ void AddLlamaLike(const ModelConfig& c, json& out) {
     out["rope_parameters"] = {{"full_attention", RopeJson(c.rope)},
                               {"sliding_attention", RopeJson(c.local_rope)}};
     out["rope_local_base_freq"] = c.local_rope.theta;
-    out["hidden_activation"] = ActivationName(c.activation);
+    out["hidden_activation"] = ActivationName(c);
     out["query_pre_attn_scalar"] = std::llround(1 / (c.attention_scale * c.attention_scale));
     out["final_logit_softcapping"] = c.logit_soft_cap > 0 ? json(c.logit_soft_cap) : json();
     out["attn_logit_softcapping"] = nullptr;
   } else {
     out["rope_parameters"] = RopeJson(c.rope);
-    out["hidden_act"] = ActivationName(c.activation);
+    out["hidden_act"] = ActivationName(c);
   }
   if (c.family == ModelFamily::kLlama) out["mlp_bias"] = c.mlp_bias;
   if (c.family != ModelFamily::kMistral && c.family != ModelFamily::kQwen2) {

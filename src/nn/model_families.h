@@ -35,7 +35,7 @@ inline const FamilyInfo& InfoOf(ModelFamily family) {
 }
 
 inline constexpr std::pair<const char*, kernels::FeedForwardActivation> kActivations[] = {
-    // the name that is written comes first
+    // the name that is written comes first (GPT-2 has its own)
     {"silu", kernels::FeedForwardActivation::kSilu},
     {"swish", kernels::FeedForwardActivation::kSilu},
     {"gelu_pytorch_tanh", kernels::FeedForwardActivation::kGeluTanh},
