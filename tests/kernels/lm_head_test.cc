@@ -216,13 +216,15 @@ TEST_P(LmHead, HugeLogitsStayExact) {
       for (int64_t i = 0; i < 3; ++i) ASSERT_TRUE(std::isfinite(c.dx(r, i)));
     }
   }
-  // all logits equal but for a constant of 1e4: the distribution is uniform
-  HeadCase c({.bias = true}, 3, 33, 3);
-  for (float& b : c.bias) b = 1e4f;
-  for (int64_t r = 0; r < 3; ++r) std::fill_n(c.x.row(r), 3, 0.0f);
-  LmHeadLoss(c.Args(), team);
-  EXPECT_NEAR(c.log_prob[0], -std::log(33.0), 1e-6);
-  EXPECT_NEAR(c.entropy[1], std::log(33.0), 1e-6);
+  // all logits equal: the distribution is uniform, wherever they lie
+  for (float constant : {1e4f, -1e4f}) {
+    HeadCase c({.bias = true}, 3, 33, 3);
+    for (float& b : c.bias) b = constant;
+    for (int64_t r = 0; r < 3; ++r) std::fill_n(c.x.row(r), 3, 0.0f);
+    LmHeadLoss(c.Args(), team);
+    EXPECT_NEAR(c.log_prob[0], -std::log(33.0), 1e-6);
+    EXPECT_NEAR(c.entropy[1], std::log(33.0), 1e-6);
+  }
 }
 
 TEST_P(LmHead, TokensAtMinusInfinityAreNeverChosenAndNaNIsSeen) {
@@ -256,36 +258,52 @@ TEST_P(LmHead, BlocksAndTailsLoseAndRepeatNothing) {
   }
 }
 
+// log_prob and entropy from logits in the order the head promises.
+std::pair<float, float> InOrder(std::vector<float> z, int32_t target) {
+  const int64_t vocab = std::ssize(z);
+  const float largest = *std::max_element(z.begin(), z.end());
+  for (float& v : z) v -= largest;
+  std::vector<float> e(vocab);
+  ExpArray(z.data(), vocab, e.data());
+  double sum = 0, weighted = 0;
+  for (int64_t block = 0; block < vocab; block += 4096) {
+    float lanes[2][16] = {};
+    for (int64_t v = block; v < std::min(block + 4096, vocab); ++v) {
+      lanes[0][v % 16] += e[v];
+      lanes[1][v % 16] = std::fma(z[v], e[v], lanes[1][v % 16]);
+    }
+    for (auto& row : lanes) {
+      for (int half = 8; half > 0; half /= 2) {
+        for (int i = 0; i < half; ++i) row[i] += row[i + half];
+      }
+    }
+    sum += lanes[0][0];
+    weighted += lanes[1][0];
+  }
+  return {static_cast<float>(z[target] - std::log(sum)),
+          static_cast<float>(std::log(sum) - weighted / sum)};
+}
+
 TEST_P(LmHead, ASumIsSixteenLanesABlockAndBlocksInDouble) {
   if (!HasFma(GetParam())) GTEST_SKIP() << "bits are promised where there is an FMA";
   Team team(1);
+  constexpr int64_t kRows = 8;
   for (int64_t vocab : {1, 15, 17, 70, 4096, 4113, 10001}) {
-    HeadCase c({}, 1, vocab, 1);
-    c.x(0, 0) = 1;  // the logits are the weights
-    LmHeadLoss(c.Args(), team);
-    std::vector<float> z(vocab), e(vocab);
-    for (int64_t v = 0; v < vocab; ++v) z[v] = c.weight(v, 0);
-    const float largest = *std::max_element(z.begin(), z.end());
-    for (float& v : z) v -= largest;
-    ExpArray(z.data(), vocab, e.data());
-    double sum = 0, weighted = 0;
-    for (int64_t block = 0; block < vocab; block += 4096) {
-      float lanes[2][16] = {};
-      for (int64_t v = block; v < std::min(block + 4096, vocab); ++v) {
-        lanes[0][v % 16] += e[v];
-        lanes[1][v % 16] = std::fma(z[v], e[v], lanes[1][v % 16]);
-      }
-      for (auto& row : lanes) {
-        for (int half = 8; half > 0; half /= 2) {
-          for (int i = 0; i < half; ++i) row[i] += row[i + half];
-        }
-      }
-      sum += lanes[0][0];
-      weighted += lanes[1][0];
+    // targets are the likeliest of a peaked distribution: log_prob is small, so that its bits show
+    // those of the sum
+    HeadCase c({.scale = 4}, kRows, vocab, 1);
+    std::vector<std::vector<float>> z(kRows, std::vector<float>(vocab));
+    for (int64_t r = 0; r < kRows; ++r) {
+      for (int64_t v = 0; v < vocab; ++v) z[r][v] = c.x(r, 0) * c.weight(v, 0);
+      c.targets[r] =
+          static_cast<int32_t>(std::max_element(z[r].begin(), z[r].end()) - z[r].begin());
     }
-    const double target = double(c.weight(c.targets[0], 0)) - largest;
-    EXPECT_EQ(c.log_prob[0], static_cast<float>(target - std::log(sum))) << vocab;
-    EXPECT_EQ(c.entropy[0], static_cast<float>(std::log(sum) - weighted / sum)) << vocab;
+    LmHeadLoss(c.Args(), team);
+    for (int64_t r = 0; r < kRows; ++r) {
+      const auto [log_prob, entropy] = InOrder(z[r], c.targets[r]);
+      EXPECT_EQ(c.log_prob[r], log_prob) << vocab;
+      EXPECT_EQ(c.entropy[r], entropy) << vocab;
+    }
   }
 }
 PAWL_ON_EVERY_TARGET(LmHead);
