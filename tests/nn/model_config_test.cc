@@ -301,20 +301,20 @@ INSTANTIATE_TEST_SUITE_P(
     Rope, ModelConfigBad,
     testing::Values(
         Bad{With(R"({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}})"),
-            "the rope_type 'yarn' is not supported at m/config.json: rope_scaling: expected one of "
+            "the rope_type 'yarn' is not supported at m/config.json, rope_scaling: expected one of "
             "default, linear, llama3"},
         Bad{With(R"({"rope_scaling": {"type": "dynamic", "factor": 4.0}})"),
-            "the rope_type 'dynamic' is not supported at m/config.json: rope_scaling: expected one "
+            "the rope_type 'dynamic' is not supported at m/config.json, rope_scaling: expected one "
             "of default, linear, llama3"},
         Bad{With(R"({"rope_parameters": {"rope_type": "longrope", "rope_theta": 5e5}})"),
-            "the rope_type 'longrope' is not supported at m/config.json: rope_parameters: expected "
+            "the rope_type 'longrope' is not supported at m/config.json, rope_parameters: expected "
             "one of default, linear, llama3"},
         Bad{With(R"({"rope_scaling": {"rope_type": "linear"}})"),
-            "the key factor is missing at m/config.json: rope_scaling: expected a value"},
+            "the key factor is missing at m/config.json, rope_scaling: expected a value"},
         Bad{With(R"({"rope_scaling": {"rope_type": "linear", "factor": 2, "beta_fast": 32}})"),
-            "unknown key 'beta_fast' (32) at m/config.json: rope_scaling: expected a known key (it "
+            "unknown key 'beta_fast' (32) at m/config.json, rope_scaling: expected a known key (it "
             "may change what the model computes)"},
-        Bad{With(R"({"rope_scaling": 4})"), "4 at m/config.json: rope_scaling: expected an object"},
+        Bad{With(R"({"rope_scaling": 4})"), "4 at m/config.json, rope_scaling: expected an object"},
         Bad{With(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}})"),
             "rope_parameters contradict rope_theta at m/config.json: expected the same"},
         Bad{With(R"({"rope_parameters": {"rope_type": "default"},
@@ -323,7 +323,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{With(R"({"rope_theta": -1})"),
             "rope_theta is -1 at m/config.json: expected a number above 0"},
         Bad{Gemma(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}})"),
-            "unknown key 'rope_theta' (10000.0) at m/config.json: rope_parameters: expected a "
+            "unknown key 'rope_theta' (10000.0) at m/config.json, rope_parameters: expected a "
             "known key (it may change what the model computes)"},
         Bad{Family("Qwen3ForCausalLM", "qwen3", R"({"layer_types": ["full_attention"]})"),
             "layer_types has 1 entries at m/config.json: expected one for each of the 4 layers"},
