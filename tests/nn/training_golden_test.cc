@@ -52,6 +52,13 @@ class TrainingGolden : public testing::TestWithParam<std::string> {
 INSTANTIATE_TEST_SUITE_P(Families, TrainingGolden, testing::Values("llama3", "gpt2"),
                          [](const auto& info) { return info.param; });
 
+// A bias of all keys adds the same to every score of a query: its derivative is 0, and Adam walks
+// on the rounding errors.
+bool IsKeyBias(const ModelParameter& parameter, int64_t index) {
+  const auto width = static_cast<int64_t>(parameter.count) / 3;
+  return parameter.name.ends_with("c_attn.bias") && index >= width && index < 2 * width;
+}
+
 TEST_P(TrainingGolden, LossesNormsAndWeightsAreThoseOfPyTorch) {
   const Result result = Train({.threads = 2});
   const auto loss = golden_.Get<double>("loss");
@@ -66,6 +73,7 @@ TEST_P(TrainingGolden, LossesNormsAndWeightsAreThoseOfPyTorch) {
     double worst = 0;
     for (size_t i = 0; i < parameter.count; ++i) {
       const auto at = static_cast<int64_t>(i);
+      if (IsKeyBias(parameter, at)) continue;
       const int64_t in = parameter.stored_transposed ? parameter.shape[1] : 1;
       const int64_t out = parameter.stored_transposed ? parameter.shape[0] : 1;
       const int64_t stored = parameter.stored_transposed ? at % in * out + at / in : at;
