@@ -9,8 +9,12 @@ namespace pawl::cli {
 void AddEval(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<train::EvaluateOptions>();
   CLI::App* command = app.add_subcommand(
-      "eval", "Evaluate a run or checkpoint: success and return with 95 % intervals");
-  command->add_option("run", options->path, "run folder, checkpoint folder or policy folder")
+      "eval",
+      "Evaluate a run or checkpoint: success and return with 95 % intervals; of a "
+      "language model the loss");
+  command
+      ->add_option("run", options->path,
+                   "run folder, checkpoint folder, policy folder or Hugging Face folder")
       ->required();
   command->add_option("--episodes", options->episodes, "episodes to play")
       ->check(CLI::Range(1, 1'000'000))
@@ -32,6 +36,10 @@ void AddEval(CLI::App& app, int& exit_code) {
                       "refuse unless the policy was trained for this environment");
   command->add_option("--video", options->video,
                       "also write this MP4 of the first episodes, three at most");
+  command->add_option("--data", options->data,
+                      "language models: text files; default: the run's own hold-out");
+  command->add_option("--context", options->context, "language models: positions of a sequence")
+      ->check(CLI::Range(1, 1'000'000));
   command->add_flag("--best", options->best, "of a run: the best checkpoint instead of the newest");
   command->add_flag("--json", options->json, "print one JSON object and nothing else");
   command->callback([options, &exit_code] { exit_code = train::EvaluateCommand(*options); });

@@ -8,7 +8,8 @@ namespace pawl::cli {
 
 void AddTrain(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<train::TrainOptions>();
-  CLI::App* command = app.add_subcommand("train", "Train a policy from a config file");
+  CLI::App* command =
+      app.add_subcommand("train", "Train a policy or a language model from a config file");
   command->add_option("config", options->config_path, "config file (TOML)")
       ->required()
       ->check(CLI::Validator([](const std::string& path) { return path.empty() ? "is empty" : ""; },

@@ -71,7 +71,7 @@ struct LearnerRequest {
   uint64_t seed = 1;
   std::string device = "cpu";
   int64_t total_updates = 0;     // for the schedule
-  int64_t context = 0;           // positions a sequence needs at most
+  int64_t context = 0;           // positions a sequence needs at most; 0: the model's own
   int64_t tokenizer_vocab = 0;   // the least vocabulary; a new model's where model.vocab is 0
   std::vector<int32_t> eos_ids;  // of the tokenizer; empty where it has none
   // No optimizer state: for `pawl eval`. Update, Save and the like are not called; Load takes the

@@ -186,8 +186,9 @@ std::string JsonText(const std::string& text) {
 std::string DataScript(const Plot& plot, const Frame& frame) {
   std::string json = fmt::format(
       "{{\"left\":{},\"right\":{},\"x0\":{:.9g},\"x1\":{:.9g},\"percent\":{},\"unit\":{},"
-      "\"series\":[",
-      kLeft, kWidth - kRight, frame.x.low, frame.x.high, plot.percent, JsonText(plot.y_unit));
+      "\"x_unit\":{},\"series\":[",
+      kLeft, kWidth - kRight, frame.x.low, frame.x.high, plot.percent, JsonText(plot.y_unit),
+      JsonText(plot.x_unit));
   for (size_t i = 0; i < plot.series.size(); ++i) {
     const Series& series = plot.series[i];
     json +=

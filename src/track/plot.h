@@ -20,8 +20,8 @@ struct Series {
 struct Plot {
   std::string title, note;  // note: small, after the title
   std::string y_unit;
-  std::string x_title = "environment steps";
-  bool percent = false;              // values are shares of one
+  std::string x_title = "environment steps", x_unit = "steps";  // unit: beside the pointer's value
+  bool percent = false;                                         // values are shares of one
   bool stacked = false;              // areas on top of each other, same x in all
   double y_low = NAN, y_high = NAN;  // the axis includes these where they are numbers
   double y_floor = NAN;              // the axis never goes below; what does is drawn at the edge

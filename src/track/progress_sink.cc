@@ -26,6 +26,7 @@ ProgressSink::ProgressSink(ProgressOptions options) : options_(std::move(options
   live_ = options_.live < 0 ? ::isatty(::fileno(options_.out)) != 0 : options_.live == 1;
   last_write_s_ = last_draw_s_ = options_.now_s();
   last_write_step_ = last_draw_step_ = options_.first_step;
+  last_count_ = options_.first_count;
 }
 
 ProgressSink::~ProgressSink() {
@@ -33,11 +34,13 @@ ProgressSink::~ProgressSink() {
   std::fflush(options_.out);
 }
 
-void ProgressSink::UpdateRate(int64_t step, double now) {
+void ProgressSink::UpdateRate(int64_t step, double count, double now) {
   const double elapsed = std::max(0.0, now - last_write_s_);
   const double fade = std::exp(-elapsed / kSpeedMemorySeconds);
   recent_steps_ = recent_steps_ * fade + static_cast<double>(step - last_write_step_);
+  recent_count_ = recent_count_ * fade + (count - last_count_);
   recent_s_ = recent_s_ * fade + elapsed;
+  last_count_ = count;
   last_write_s_ = now;
   last_write_step_ = step;
 }
@@ -62,16 +65,22 @@ std::string ProgressSink::Line(int64_t step, const Metrics& metrics, int columns
   const double total = static_cast<double>(std::max<int64_t>(1, options_.total_steps));
   const double share = std::clamp(static_cast<double>(step) / total, 0.0, 1.0);
   const double speed = recent_s_ > 0 ? recent_steps_ / recent_s_ : 0;
-  const double episode_return = Value(metrics, "episode_return"),
-               success = Value(metrics, "success_rate");
   const double left = std::max(0.0, total - static_cast<double>(step));
-  std::string counts =
-      fmt::format("  {} / {} steps", CountText(static_cast<double>(step)), CountText(total));
-  std::string rate = speed > 0 ? fmt::format("  {} steps/s", CountText(speed)) : "";
+  std::string counts = fmt::format("  {} / {} {}", CountText(static_cast<double>(step)),
+                                   CountText(total), options_.unit);
+  const bool own = options_.speed_of.empty();
+  std::string rate;
+  if (speed > 0) {
+    rate = fmt::format("  {} {}/s", CountText(own ? speed : recent_count_ / recent_s_),
+                       own ? options_.unit : options_.speed_of);
+  }
   std::string rest;
-  if (std::isfinite(episode_return))
-    rest += fmt::format("  return {}", ShortNumber(episode_return, 3));
-  if (std::isfinite(success)) rest += fmt::format("  success {}", PercentText(success));
+  for (const ShownMetric& shown : options_.shown) {
+    const double value = Value(metrics, shown.metric);
+    if (!std::isfinite(value)) continue;
+    rest += fmt::format("  {} {}", shown.label,
+                        shown.percent ? PercentText(value) : ShortNumber(value, 3));
+  }
   if (speed > 0 && left > 0) rest += fmt::format("  {} left", DurationText(left / speed));
   const std::string percent = fmt::format("  {:3.0f} %", std::floor(share * 100));
   if (columns == 0) return options_.name + percent + counts + rate + rest;
@@ -98,7 +107,7 @@ std::string ProgressSink::Line(int64_t step, const Metrics& metrics, int columns
 
 void ProgressSink::Write(int64_t step, const Metrics& metrics) {
   const double now = options_.now_s();
-  UpdateRate(step, now);
+  UpdateRate(step, options_.speed_of.empty() ? 0 : Value(metrics, options_.speed_of), now);
   const bool last = step >= options_.total_steps;
   if (live_ ? drawn_ && !last && now - last_draw_s_ < kRedrawSeconds : !PlainLineDue(step, now))
     return;

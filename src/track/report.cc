@@ -62,11 +62,6 @@ std::string Base64(const std::string& bytes) {
   return text;
 }
 
-std::string Tile(const std::string& title, const std::string& value, const std::string& below) {
-  return fmt::format("<div class=\"tile\"><div>{}</div><b>{}</b><div>{}</div></div>", title,
-                     EscapeHtml(value), EscapeHtml(below));
-}
-
 std::string IntervalText(double low, double high, std::string (*text)(double)) {
   if (!std::isfinite(low) || !std::isfinite(high)) return "";
   return fmt::format("95 % interval {} to {}", text(low), text(high));
@@ -97,6 +92,8 @@ std::string OutcomeTiles(const ReportInput& input) {
 }
 
 std::string Tiles(const ReportInput& input) {
+  if (input.run.is_language())
+    return "<div class=\"tiles\">" + LanguageTiles(input.run) + "</div>\n";
   const Metrics& last = input.run.last;
   const double steps = Value(last, "env_steps"), seconds = Value(last, "time_s");
   std::string tiles = OutcomeTiles(input);
@@ -148,7 +145,8 @@ ReportInput ReadReportInput(const fs::path& run_folder) {
   ReportInput input{.run = ReadRun(run_folder),
                     .metrics = ReadMetrics(run_folder / "metrics.jsonl"),
                     .config_text = core::ReadTextFile(run_folder / "config.toml"),
-                    .files = ListFiles(run_folder)};
+                    .files = ListFiles(run_folder),
+                    .samples = ReadSamples(run_folder / "samples.jsonl")};
   for (const ReportFile& file : input.files) {
     if (file.name != kVideoName) continue;
     input.video_name = file.name;
@@ -173,9 +171,11 @@ std::string ReportHtml(const ReportInput& input) {
   html += video.empty()
               ? time
               : "<div class=\"top\">" + video + "<div>" + time + Files(input) + "</div></div>\n";
-  const std::string plots = ReportPlots(input.metrics);
+  const std::string plots =
+      input.run.is_language() ? LanguagePlots(input.metrics) : ReportPlots(input.metrics);
   html += plots.empty() ? "<section>No update has been recorded yet.</section>\n"
                         : "<div class=\"plots\">\n" + plots + "</div>\n";
+  html += SamplesSection(input.samples);
   if (video.empty()) html += Files(input);
   html += "<section><details><summary>Config</summary><pre>" + EscapeHtml(input.config_text) +
           "</pre></details></section>\n";

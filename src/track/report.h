@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "track/metrics_file.h"
+#include "track/report_language.h"
 #include "track/runs.h"
 
 namespace pawl::track {
@@ -20,10 +21,11 @@ struct ReportFile {
 struct ReportInput {
   RunInfo run;
   MetricsTable metrics;
-  std::string config_text;        // config.toml as it is
-  std::vector<ReportFile> files;  // what the run wrote, by name
-  std::string video_name;         // relative to the page; "" = none
-  std::string video_bytes;        // the video itself where it is small enough to stand in the page
+  std::string config_text;          // config.toml as it is
+  std::vector<ReportFile> files;    // what the run wrote, by name
+  std::vector<TextSample> samples;  // samples.jsonl, of a language run
+  std::string video_name;           // relative to the page; "" = none
+  std::string video_bytes;  // the video itself where it is small enough to stand in the page
 };
 
 // Reads a run's folder. Throws UserError where it is no run.

@@ -60,6 +60,8 @@ svg text { font-size: 11.5px; fill: var(--soft); font-variant-numeric: tabular-n
 .timebar { display: flex; height: 22px; border-radius: 6px; overflow: hidden; background: var(--shade); }
 .timebar i { display: block; }
 video { display: block; width: 100%; border-radius: 6px; background: #000; }
+.sample { margin: 10px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+.sample b { color: var(--c0); font-weight: 650; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 td { padding: 3px 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
 tr:first-child td { border-top: 0; }
@@ -105,7 +107,7 @@ for (const plot of document.querySelectorAll(".plot")) {
       if (color !== undefined) div.appendChild(document.createElement("i")).className = "b" + color;
       div.append(text);
     };
-    row(Math.round(x).toLocaleString("en") + " steps");
+    row(Math.round(x).toLocaleString("en") + " " + data.x_unit);
     for (const s of data.series) {
       const i = nearest(s.x, x);
       if (Math.abs(s.x[i] - x) > 0.02 * (data.x1 - data.x0)) continue;

@@ -17,10 +17,10 @@ constexpr const char* kPhases[] = {"physics",  "observation", "inference",
 
 // One line of a plot from a column; empty x where the run lacks the metric.
 Series LineOf(const MetricsTable& metrics, const std::string& metric, const std::string& name,
-              int color) {
+              int color, const char* x = "env_steps") {
   Series series{.name = name, .color = color};
   if (!metrics.Has(metric)) return series;
-  series.x = metrics.Column("env_steps");
+  series.x = metrics.Column(x);
   series.y = metrics.Column(metric);
   return ThinOut(series, kMaxPoints);
 }
@@ -64,7 +64,8 @@ struct SimplePlot {
   double y_low = NAN, y_high = NAN, y_floor = NAN;
 };
 
-std::string Draw(const MetricsTable& metrics, const SimplePlot& simple) {
+std::string Draw(const MetricsTable& metrics, const SimplePlot& simple,
+                 const char* x = "env_steps") {
   const MetricInfo* info = FindMetric(simple.metric);
   Plot plot{.title = info->title,
             .note = simple.note,
@@ -74,8 +75,29 @@ std::string Draw(const MetricsTable& metrics, const SimplePlot& simple) {
             .y_high = simple.y_high,
             .y_floor = simple.y_floor};
   if (plot.note.empty()) plot.note = info->unit;
-  AddFilled(plot, LineOf(metrics, simple.metric, info->title, simple.color));
+  if (std::string_view(x) == "tokens") plot.x_title = plot.x_unit = x;
+  AddFilled(plot, LineOf(metrics, simple.metric, info->title, simple.color, x));
   return PlotHtml(plot);
+}
+
+// Training's loss at every update and that on held-out text, over the tokens.
+std::string LossPlot(const MetricsTable& metrics, const char* metric, const char* evaluation,
+                     const char* unit) {
+  Plot plot{.title = FindMetric(metric)->title,
+            .note = unit,
+            .y_unit = unit,
+            .x_title = "tokens",
+            .x_unit = "tokens"};
+  AddFilled(plot, LineOf(metrics, metric, "training", 0, "tokens"));
+  Series held_out{.name = "held-out text", .color = 1, .points = true};
+  const auto &x = metrics.Column("tokens"), &y = metrics.Column(evaluation);
+  for (size_t row = 0; row < y.size(); ++row) {
+    if (!std::isfinite(y[row])) continue;
+    held_out.x.push_back(x[row]);
+    held_out.y.push_back(y[row]);
+  }
+  AddFilled(plot, std::move(held_out));
+  return plot.series.empty() ? "" : PlotHtml(plot);
 }
 
 // Microseconds per environment step by phase, between points of the run.
@@ -137,6 +159,23 @@ std::string ReportPlots(const MetricsTable& metrics) {
   };
   for (const SimplePlot& plot : plots) html += Draw(metrics, plot);
   return html + TimeSplitPlot(metrics);
+}
+
+std::string LanguagePlots(const MetricsTable& metrics) {
+  std::string html = LossPlot(metrics, "loss", "eval_loss", "nats");
+  html += LossPlot(metrics, "perplexity", "eval_perplexity", "");
+  const SimplePlot plots[] = {
+      {.metric = "learning_rate", .color = 0, .y_low = 0},
+      {.metric = "grad_norm", .color = 4, .note = "before clipping"},
+      {.metric = "tokens_per_s", .color = 2, .y_low = 0},
+      {.metric = "mfu",
+       .color = 3,
+       .note = "of the device's measured rate",
+       .percent = true,
+       .y_low = 0},
+  };
+  for (const SimplePlot& plot : plots) html += Draw(metrics, plot, "tokens");
+  return html;
 }
 
 std::string TimeBar(const MetricsTable& metrics) {

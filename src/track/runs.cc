@@ -11,6 +11,7 @@
 #include <cmath>
 #include <ctime>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -40,6 +41,15 @@ bool IsLocked(const fs::path& folder) {
   return locked;
 }
 
+// "llama 4 x 128", or the name of the folder that the model started from.
+std::string ModelText(const toml::table& config) {
+  const auto path = config.at_path("model.path").value_or(std::string());
+  if (!path.empty()) return fs::path(path).filename().string();
+  return fmt::format("{} {} x {}", config.at_path("model.family").value_or(std::string()),
+                     config.at_path("model.layers").value_or(int64_t{0}),
+                     config.at_path("model.width").value_or(int64_t{0}));
+}
+
 void ReadConfig(const fs::path& path, RunInfo& run) {
   try {
     const toml::table config = toml::parse(core::ReadTextFile(path));
@@ -47,6 +57,12 @@ void ReadConfig(const fs::path& path, RunInfo& run) {
     run.seed = config["seed"].value_or(int64_t{0});
     run.total_steps = config["total_steps"].value_or(int64_t{0});
     run.algorithm = config.contains("ppo") ? "PPO" : "";
+    const auto stage = config["stage"].value_or(std::string());
+    if (stage == "pretrain" || stage == "sft") {
+      run.algorithm = stage;
+      run.env = ModelText(config);
+      run.total_updates = config["total_updates"].value_or(int64_t{0});
+    }
   } catch (const toml::parse_error&) {
     // a damaged config is still a run to be listed
   }
@@ -71,6 +87,8 @@ void ReadSummary(const fs::path& path, RunInfo& run) {
     return Number(object.value(key, nlohmann::json()));
   };
   if (object.contains("machine") && object["machine"].is_string()) run.machine = object["machine"];
+  if (object.contains("eval_loss") && object["eval_loss"].is_number())
+    run.loss = {number("eval_loss"), number("eval_perplexity"), number("eval_targets")};
   if (!object.contains("return_mean")) return;
   RunEvaluation& evaluation = run.evaluation.emplace();
   evaluation.episodes = number("episodes");
@@ -181,37 +199,41 @@ std::vector<RunInfo> ScanRuns(const fs::path& root) {
 
 std::string RunsTable(std::span<const RunInfo> runs) {
   size_t name_width = 4, env_width = 11;
+  bool language = false;  // a column more
   for (const RunInfo& run : runs) {
     name_width = std::max(name_width, run.name.size());
     env_width = std::max(env_width, run.env.size());
+    language |= run.is_language();
   }
+  const auto row = [&](const std::string& name, const std::string& env, const std::string& steps,
+                       const std::string& reward, const std::string& success,
+                       const std::string& loss, const std::string& written,
+                       const std::string& status) {
+    return fmt::format("{:<{}}  {:<{}}  {:>7}  {:>9}  {:>9}  {}{:<16}  {}\n", name, name_width, env,
+                       env_width, steps, reward, success,
+                       language ? fmt::format("{:>9}  ", loss) : "", written, status);
+  };
   std::string table =
-      fmt::format("{:<{}}  {:<{}}  {:>7}  {:>9}  {:>9}  {:<16}  {}\n", "run", name_width,
-                  "environment", env_width, "steps", "return", "success", "last written", "status");
+      row("run", "environment", "steps", "return", "success", "loss", "last written", "status");
   for (const RunInfo& run : runs) {
     const bool evaluated = run.evaluation.has_value();
     const double reward =
         evaluated ? run.evaluation->return_mean : Value(run.last, "episode_return");
     const double success =
         evaluated ? run.evaluation->success_rate : Value(run.last, "success_rate");
-    table += fmt::format("{:<{}}  {:<{}}  {:>7}  {:>9}  {:>9}  {:<16}  {}\n", run.name, name_width,
-                         run.env, env_width, CountText(Value(run.last, "env_steps")),
-                         ShortNumber(reward), PercentText(success), DateText(run.modified_s),
-                         Name(run.status));
+    const double loss = run.loss ? run.loss->loss : Value(run.last, "loss");
+    table += row(
+        run.name, run.env, CountText(Value(run.last, run.is_language() ? "tokens" : "env_steps")),
+        ShortNumber(reward), PercentText(success), ShortNumber(run.is_language() ? loss : kNaN),
+        DateText(run.modified_s), Name(run.status));
   }
   return table;
 }
 
-std::string RunText(const RunInfo& run) {
-  std::string text;
-  const auto line = [&text](const char* key, const std::string& value) {
-    if (!value.empty() && value != "-") text += fmt::format("{:<15} {}\n", key, value);
-  };
-  line("run", run.path.string());
-  line("status", Name(run.status));
-  line("environment", run.env);
-  line("algorithm", run.algorithm);
-  line("seed", std::to_string(run.seed));
+namespace {
+using Line = std::function<void(const char* key, const std::string& value)>;
+
+void PolicyText(const RunInfo& run, const Line& line) {
   line("steps", fmt::format("{} of {}", CountText(Value(run.last, "env_steps")),
                             CountText(static_cast<double>(run.total_steps))));
   line("updates", ShortNumber(Value(run.last, "updates"), 12));
@@ -232,6 +254,37 @@ std::string RunText(const RunInfo& run) {
          fmt::format("{} at {} steps (in training; `pawl eval --best`)",
                      ShortNumber(run.best_score), CountText(static_cast<double>(run.best_step))));
   }
+}
+
+void LanguageText(const RunInfo& run, const Line& line) {
+  line("updates",
+       fmt::format("{} of {}", ShortNumber(Value(run.last, "updates"), 12), run.total_updates));
+  line("tokens", CountText(Value(run.last, "tokens")));
+  line("wall time", DurationText(Value(run.last, "time_s")));
+  line("loss", ShortNumber(Value(run.last, "loss")) + " nats (last update)");
+  if (run.loss) {
+    line("evaluation",
+         fmt::format("{} nats, perplexity {} ({} held-out tokens)", ShortNumber(run.loss->loss),
+                     ShortNumber(run.loss->perplexity), CountText(run.loss->targets)));
+  }
+  if (run.best_step >= 0) {
+    line("best", fmt::format("{} nats after {} updates (in training; `pawl eval --best`)",
+                             ShortNumber(run.best_score), run.best_step));
+  }
+}
+}  // namespace
+
+std::string RunText(const RunInfo& run) {
+  std::string text;
+  const auto line = [&text](const char* key, const std::string& value) {
+    if (!value.empty() && value != "-") text += fmt::format("{:<15} {}\n", key, value);
+  };
+  line("run", run.path.string());
+  line("status", Name(run.status));
+  line(run.is_language() ? "model" : "environment", run.env);
+  line(run.is_language() ? "stage" : "algorithm", run.algorithm);
+  line("seed", std::to_string(run.seed));
+  run.is_language() ? LanguageText(run, line) : PolicyText(run, line);
   line("machine", run.machine);
   line("last written", DateText(run.modified_s));
   return text;

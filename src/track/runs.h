@@ -28,18 +28,27 @@ struct RunEvaluation {
   double episode_length_mean = 0;
 };
 
+// The loss on held-out text at the end of a language run (summary.json); NaN where undefined.
+struct RunLoss {
+  double loss = 0, perplexity = 0, targets = 0;
+};
+
 struct RunInfo {
   std::filesystem::path path;
   std::string name;  // relative to the folder that was scanned
   RunStatus status = RunStatus::kInterrupted;
-  std::string env, algorithm;  // from config.toml, "" where it does not say
+  // from config.toml, "" where it does not say; of a language run the model and its stage
+  std::string env, algorithm;
   int64_t seed = 0, total_steps = 0;
-  int64_t modified_s = 0;  // when metrics.jsonl was last written, seconds since 1970
-  Metrics last;            // the last line of metrics.jsonl
-  std::string machine;     // summary.json: what it ran on, "" where it does not say
-  int64_t best_step = -1;  // best.json: of the best evaluation during training, -1 for none
-  double best_score = 0;   // its success rate, or return where there is no success
+  int64_t total_updates = 0;  // of a language run; 0 of others
+  int64_t modified_s = 0;     // when metrics.jsonl was last written, seconds since 1970
+  Metrics last;               // the last line of metrics.jsonl
+  std::string machine;        // summary.json: what it ran on, "" where it does not say
+  int64_t best_step = -1;     // best.json: of the best evaluation during training, -1 for none
+  double best_score = 0;      // its success rate, or return where there is no success; or its loss
   std::optional<RunEvaluation> evaluation;
+  std::optional<RunLoss> loss;
+  bool is_language() const { return total_updates > 0; }
 };
 
 bool IsRunFolder(const std::filesystem::path& folder);

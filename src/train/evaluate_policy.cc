@@ -8,6 +8,7 @@
 #include "envs/render.h"
 #include "envs/video.h"
 #include "track/runs.h"
+#include "train/evaluate_language.h"
 #include "train/evaluator.h"
 #include "train/run_folder.h"
 
@@ -53,11 +54,30 @@ void CheckVideoPath(const std::filesystem::path& path) {
   }
 }
 
+// Options of the other kind of model would be ignored.
+void CheckKind(const EvaluateOptions& options, bool language) {
+  const auto refuse = [&](const char* option) {
+    throw UserError(
+        {.what = fmt::format("{} for a {}", option, language ? "language model" : "policy"),
+         .where = option,
+         .expected = language ? "--data FILE, --context N" : "the options of policies"});
+  };
+  if (language && !options.video.empty()) refuse("--video");
+  if (language && !options.env_id.empty()) refuse("--env");
+  if (language && options.stochastic) refuse("--stochastic");
+  if (!language && !options.data.empty()) refuse("--data");
+  if (!language && options.context > 0) refuse("--context");
+}
+
 }  // namespace
 
 int EvaluateCommand(const EvaluateOptions& options) {
+  const auto path = track::RunPath(options.path);
+  const bool language = IsLanguagePath(path);
+  CheckKind(options, language);
+  if (language) return EvaluateLanguage(path, options);
   std::vector<std::string> skipped;
-  const FoundCheckpoint found = FindCheckpoint(track::RunPath(options.path), options.best, skipped);
+  const FoundCheckpoint found = FindCheckpoint(path, options.best, skipped);
   for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
   const nn::Policy policy = nn::PolicyFromFiles(found.files, found.folder.string());
   // the environment must still be the one the policy was trained for

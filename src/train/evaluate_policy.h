@@ -1,8 +1,9 @@
 // `pawl eval`: loads a policy from a run or checkpoint, plays episodes, prints a table or one JSON
-// object, writes a video.
+// object, writes a video. Language models: evaluate_language.h.
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "nn/policy_file.h"
 
@@ -15,8 +16,10 @@ struct EvaluateOptions {
   bool stochastic = false;
   bool best = false;
   bool json = false;
-  std::string env_id;  // "" = the policy's own
-  std::string video;   // "" = none
+  std::string env_id;             // "" = the policy's own
+  std::string video;              // "" = none
+  std::vector<std::string> data;  // language models: text files
+  int64_t context = 0;            // 0 = the run's, or the model's positions
 };
 
 int EvaluateCommand(const EvaluateOptions& options);

@@ -14,9 +14,20 @@ namespace pawl::train {
 namespace {
 namespace fs = std::filesystem;
 
-void WriteConfig(const RunFolder& folder, const TrainConfig& config) {
-  core::WriteFileAtomic(folder.config(), core::ToToml(core::DescribeConfig(config)));
+void WriteConfig(const RunFolder& folder, const RunConfig& config) {
+  core::WriteFileAtomic(folder.config(), core::ToToml(config.fields));
 }
+
+// One "key: old -> new" line for each difference that a resume may not have: the length may grow.
+std::vector<std::string> Differences(const RunConfig& before, const RunConfig& now) {
+  auto fields = now.fields;
+  for (auto& field : fields) {
+    if (field.key == now.length_key && now.length > before.length)
+      field.value = std::to_string(before.length);
+  }
+  return core::ConfigDifferences(before.fields, fields);
+}
+
 // Held until the process ends, however it ends: two processes that write one run would mix it.
 std::shared_ptr<const int> LockFolder(const fs::path& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -45,7 +56,7 @@ void CheckRunFolderIsNew(const fs::path& path) {
                    .hint = "--resume goes on with it, --run DIR takes another"});
 }
 
-RunFolder CreateRunFolder(const fs::path& path, const TrainConfig& config) {
+RunFolder CreateRunFolder(const fs::path& path, const RunConfig& config) {
   CheckRunFolderIsNew(path);
   std::error_code error;
   RunFolder folder{path};
@@ -61,7 +72,7 @@ RunFolder CreateRunFolder(const fs::path& path, const TrainConfig& config) {
   return folder;
 }
 
-RunFolder OpenRunFolder(const fs::path& path, const TrainConfig& config) {
+RunFolder OpenRunFolder(const fs::path& path, const RunConfig& config) {
   RunFolder folder{path};
   if (!fs::exists(folder.config())) {
     throw UserError({.what = fmt::format("cannot resume: '{}' is not a run folder (no config.toml)",
@@ -70,23 +81,22 @@ RunFolder OpenRunFolder(const fs::path& path, const TrainConfig& config) {
                      .hint = "leave out --resume to start a new run"});
   }
   folder.lock = LockFolder(path);
-  TrainConfig before;
-  core::LoadConfig(core::Table::ParseFile(folder.config().string()), before);
-  ResolvePaths(before);
-  TrainConfig same_length = config;
-  if (config.total_steps > before.total_steps) same_length.total_steps = before.total_steps;
-  const auto differences =
-      core::ConfigDifferences(core::DescribeConfig(before), core::DescribeConfig(same_length));
-  if (!differences.empty()) {
-    std::string list;
-    for (const auto& line : differences) list += (list.empty() ? "" : "; ") + line;
+  const auto refuse = [&](const std::string& differences) {
     throw UserError(
-        {.what = fmt::format("cannot resume '{}': the config differs ({})", path.string(), list),
-         .expected = "the config of the run (only total_steps may grow)",
+        {.what =
+             fmt::format("cannot resume '{}': the config differs ({})", path.string(), differences),
+         .expected = fmt::format("the config of the run (only {} may grow)", config.length_key),
          .hint = "--run DIR starts a new run"});
-  }
-  if (config.total_steps > before.total_steps) {
-    PAWL_LOG_INFO("total_steps {} -> {}", before.total_steps, config.total_steps);
+  };
+  const auto saved = core::Table::ParseFile(folder.config().string());
+  const Stage stage = StageOf(saved);
+  if ((stage == Stage::kPpo) != (config.stage == Stage::kPpo))
+    refuse(fmt::format("stage: \"{}\" -> \"{}\"", Name(stage), Name(config.stage)));
+  const RunConfig before = config.read(saved);
+  const auto differences = Differences(before, config);
+  if (!differences.empty()) refuse(fmt::format("{}", fmt::join(differences, "; ")));
+  if (config.length > before.length) {
+    PAWL_LOG_INFO("{} {} -> {}", config.length_key, before.length, config.length);
     WriteConfig(folder, config);
     std::error_code ignored;
     fs::remove(folder.summary(), ignored);  // no longer finished

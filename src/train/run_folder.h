@@ -1,6 +1,7 @@
 // The folder of one run: config.toml (resolved), metrics.jsonl, events.out.tfevents.*, log.txt,
-// checkpoints/, best.json, summary.json (written last: the run is finished), video.mp4,
-// report.html. Decides what --resume means.
+// checkpoints/, best.json, summary.json (written last: the run is finished), report.html; of a
+// policy video.mp4, of a language model tokenizer/, samples.jsonl, model/, best_model/. Decides
+// what --resume means.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -8,7 +9,7 @@
 #include <string>
 
 #include "nn/checkpoint.h"
-#include "train/train_config.h"
+#include "train/run_config.h"
 
 namespace pawl::train {
 
@@ -23,6 +24,10 @@ struct RunFolder {
   std::filesystem::path summary() const { return path / "summary.json"; }
   std::filesystem::path video() const { return path / "video.mp4"; }
   std::filesystem::path report() const { return path / "report.html"; }
+  std::filesystem::path tokenizer() const { return path / "tokenizer"; }
+  std::filesystem::path samples() const { return path / "samples.jsonl"; }
+  std::filesystem::path model() const { return path / "model"; }
+  std::filesystem::path best_model() const { return path / "best_model"; }
 };
 
 // runs/<stem of the config file>.
@@ -30,13 +35,13 @@ std::filesystem::path DefaultRunFolder(const std::string& config_path);
 
 // Makes the folder of a new run and writes config.toml. Throws UserError when it exists and is not
 // empty, or another process holds it.
-RunFolder CreateRunFolder(const std::filesystem::path& path, const TrainConfig& config);
+RunFolder CreateRunFolder(const std::filesystem::path& path, const RunConfig& config);
 // The first of these checks alone, for --dry-run.
 void CheckRunFolderIsNew(const std::filesystem::path& path);
 
 // Opens an existing run to go on with. Throws UserError when the folder is missing or its config
-// differs in anything but a larger total_steps (each difference named).
-RunFolder OpenRunFolder(const std::filesystem::path& path, const TrainConfig& config);
+// differs in anything but a greater length (each difference named).
+RunFolder OpenRunFolder(const std::filesystem::path& path, const RunConfig& config);
 
 // The checkpoint folder meant by a path: a checkpoint itself, or of a run the newest readable one
 // (or the best). Throws UserError when there is none; `skipped` receives a line for each damaged

@@ -1,58 +1,48 @@
-// Everything a training run shows and writes beside its checkpoints: progress line, log,
-// metrics.jsonl, TensorBoard events, and at the end the summary, summary.json and report.html.
-// Learner's thread.
+// What a run of any stage shows and writes beside its checkpoints: progress line, log,
+// metrics.jsonl, TensorBoard events, and at the end summary.json and report.html. Learner's thread.
 #pragma once
+#include <initializer_list>
 #include <memory>
-#include <optional>
-#include <vector>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
 
-#include "algos/ppo.h"
 #include "track/jsonl_sink.h"
 #include "track/progress_sink.h"
 #include "track/tensorboard_sink.h"
-#include "train/actors.h"
-#include "train/evaluator.h"
 #include "train/run_folder.h"
 
 namespace pawl::train {
 
-struct RunSummary {
-  int64_t env_steps = 0, updates = 0;
-  double time_s = 0;  // training, over all resumes
-  double evaluation_s = 0, video_s = 0;
-  bool stopped_early = false;
-  bool video = false;
-  std::optional<Evaluation> evaluation;
-};
-
 class RunOutput {
  public:
-  RunOutput(const RunFolder& folder, const TrainConfig& config);
-  ~RunOutput();
+  explicit RunOutput(const RunFolder& folder) : folder_(folder) {}
 
-  // Cuts metrics and events back to a checkpoint (0: to nothing) and opens them.
-  void CutBack(int64_t updates, int64_t env_steps);
-  // The start-up lines.
-  void Begin(const std::string& update_path, const ActorGroup& actors, int64_t env_steps);
-  void Write(int64_t env_steps, const track::Metrics& metrics);
+  // Cuts metrics and events back to a checkpoint (0: to nothing). `step`: what Write was given.
+  void CutBack(int64_t updates, int64_t step);
+  // Opens them and begins the progress line, which is named after the folder.
+  void Open(track::ProgressOptions progress);
+  void Write(int64_t step, const track::Metrics& metrics);
   void Flush();  // metrics and events onto the disk
+  // The progress line is over; what is printed next stands below it.
+  void EndProgress() { progress_.reset(); }
   // A line of what the run does once training is over.
   void Closing(const std::string& what);
-  void Interrupted(int64_t updates, int64_t env_steps);
-  // The closing summary, summary.json and the report.
-  void Finish(const RunSummary& summary);
+  // "interrupted after 3 updates (`steps`); saved. ..."
+  void Interrupted(int64_t updates, const std::string& steps);
+  // A line of shares of the phases' seconds ("learning" of learning_s); nothing where there are
+  // none.
+  void PrintWhereTimeWent(std::initializer_list<const char*> phases) const;
+  // summary.json with the machine added, last of the run's own files: it marks the run as finished.
+  // Then the report.
+  void WriteSummary(nlohmann::ordered_json figures);
+  const track::Metrics& last() const { return last_; }
 
  private:
-  void PrintWhereTimeWent() const;
-  void WriteSummary(const RunSummary& summary) const;
-
   RunFolder folder_;
-  TrainConfig config_;
   std::unique_ptr<track::JsonlSink> jsonl_;
   std::unique_ptr<track::TensorboardSink> tensorboard_;
   std::unique_ptr<track::ProgressSink> progress_;
   track::Metrics last_;
-  bool first_ = true;
 };
 
 }  // namespace pawl::train

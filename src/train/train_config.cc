@@ -5,13 +5,30 @@
 namespace pawl::train {
 
 TrainConfig LoadTrainConfig(const std::string& path, const std::vector<std::string>& assignments) {
-  core::Table table = path.empty() ? core::Table() : core::Table::ParseFile(path);
-  for (const auto& assignment : assignments) table = table.WithOverride(assignment);
+  return LoadTrainConfig(ReadConfigTable(path, assignments));
+}
+
+TrainConfig LoadTrainConfig(const core::Table& table) {
   TrainConfig config;
   core::LoadConfig(table, config);
   ResolvePaths(config);
   CheckTrainConfig(config);
   return config;
+}
+
+RunConfig DescribeRun(const TrainConfig& config) {
+  RunConfig run;
+  run.stage = config.stage;
+  run.fields = core::DescribeConfig(config);
+  run.length_key = "total_steps";
+  run.length = config.total_steps;
+  run.read = [](const core::Table& saved) {
+    TrainConfig before;
+    core::LoadConfig(saved, before);
+    ResolvePaths(before);
+    return DescribeRun(before);
+  };
+  return run;
 }
 
 int WarmupSteps(const TrainConfig& config) {
@@ -29,11 +46,7 @@ void ResolvePaths(TrainConfig& config) {
 }
 
 void CheckTrainConfig(const TrainConfig& config) {
-  if (config.device != "cpu" && config.device != "cuda") {
-    throw UserError({.what = fmt::format("device is '{}'", config.device),
-                     .where = "device",
-                     .expected = "cpu or cuda"});
-  }
+  CheckDevice(config.device);
   algos::CheckPpoConfig(config.ppo);
   if (config.eval.every_updates == 0 &&
       (config.eval.stop_at_success > 0 || config.eval.stop_at_return != 0)) {

@@ -1,4 +1,4 @@
-// The config of a training run: one struct per section, each beside the code it drives; this file
+// The config of stage "ppo": one struct per section, each beside the code it drives; this file
 // adds the sections of the loop itself. Read once at start, checked whole before any work, saved
 // resolved in the run folder.
 #pragma once
@@ -9,6 +9,7 @@
 #include "envs/registry.h"
 #include "nn/normalizer.h"
 #include "nn/policy_config.h"
+#include "train/run_config.h"
 
 namespace pawl::train {
 
@@ -47,17 +48,6 @@ struct SimConfig {
   }
 };
 
-struct CheckpointConfig {
-  int every_updates = 0;
-  int keep = 3;
-  template <class V>
-  void Visit(V& v) {
-    v.Field("every_updates", every_updates,
-            {.help = "updates between checkpoints; 0 = about 1.5 s of work", .min = 0});
-    v.Field("keep", keep, {.help = "newest checkpoints kept, beside the best", .min = 1});
-  }
-};
-
 struct EvalConfig {
   int every_updates = 0;
   int episodes = 20;
@@ -88,6 +78,7 @@ struct EvalConfig {
 };
 
 struct TrainConfig {
+  Stage stage = Stage::kPpo;
   uint64_t seed = 1;
   int64_t total_steps = 1'000'000;
   std::string device = "cpu";
@@ -102,6 +93,7 @@ struct TrainConfig {
   EvalConfig eval;
   template <class V>
   void Visit(V& v) {
+    v.Field("stage", stage, {.help = "what the run does; this table is for ppo"});
     v.Field("seed", seed, {.help = "seed of every random stream of the run"});
     v.Field("total_steps", total_steps,
             {.help = "environment steps to train for", .min = 1, .unit = "env steps"});
@@ -122,6 +114,7 @@ struct TrainConfig {
 // Reads FILE, applies the --set assignments, resolves paths, checks every key and range and what
 // the sections demand of each other.
 TrainConfig LoadTrainConfig(const std::string& path, const std::vector<std::string>& assignments);
+TrainConfig LoadTrainConfig(const core::Table& table);
 // The same checks on a config already in memory.
 void CheckTrainConfig(const TrainConfig& config);
 // Steps of every environment that only warm the normaliser up, before the first update; they count
@@ -129,6 +122,7 @@ void CheckTrainConfig(const TrainConfig& config);
 int WarmupSteps(const TrainConfig& config);
 // Makes the user's own files absolute: env.rig, env.args.xml_file, init_from.
 void ResolvePaths(TrainConfig& config);
+RunConfig DescribeRun(const TrainConfig& config);
 
 }  // namespace pawl::train
 

@@ -1,9 +1,7 @@
 #include "train/train_run.h"
 
 #include <cmath>
-#include <cstdio>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/clock.h"
@@ -12,29 +10,28 @@
 #include "core/thread_pool.h"
 #include "envs/mujoco_view.h"
 #include "kernels/cuda_library.h"
-#include "track/report.h"
-#include "train/checkpoint_writer.h"
 #include "train/collector.h"
 #include "train/evaluate_policy.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
+#include "train/language_run.h"
+#include "train/launch.h"
+#include "train/ppo_summary.h"
+#include "train/run_checkpoints.h"
 #include "train/run_folder.h"
 #include "train/run_output.h"
 
 namespace pawl::train {
 namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-// checkpoint.every_updates = 0 aims at this much work between two checkpoints
-constexpr double kCheckpointWorkSeconds = 1.5;
 
 // Counters of the loop itself; with the collector's and the learner's states they are the whole
 // training state.
 struct LoopState {
   int64_t updates = 0;
-  double time_s = 0;                                       // wall clock over all resumes
-  double best = -std::numeric_limits<double>::infinity();  // success rate, or return where there is
-                                                           // no success
-  int64_t best_step = -1;
+  double time_s = 0;  // wall clock over all resumes
+  // success rate, or return where there is no success
+  BestScore best{.score = -std::numeric_limits<double>::infinity()};
   bool reached_goal = false;  // an evaluation passed eval.stop_at_*
   CollectSeconds collect;     // of earlier processes of this run
   double learning_s = 0, other_s = 0;
@@ -106,21 +103,21 @@ class TrainRun {
         probe_(envs::MakeEnv(config.env, config.seed, 0)),
         shape_(nn::MakeShape(config.policy, probe_->Spec())),
         learner_(config.ppo, config.policy, shape_, config.seed, config.device),
-        collector_(config, probe_->Spec(), shape_, folder.path.string()) {}
+        collector_(config, probe_->Spec(), shape_, folder.path.string()),
+        output_(folder),
+        checkpoints_(folder, config.checkpoint) {}
 
   int Run(bool resume);
 
  private:
   bool LoadNewest();
   void StartFresh();
+  void Begin();
   void Update();
   algos::UpdateMetrics Learn(const rollout::TrajectoryBatch& batch, double progress);
   track::Metrics UpdateMetrics(const algos::UpdateMetrics& learned, double steps_per_s) const;
   bool EvaluateDue(track::Metrics& metrics);
   void SaveCheckpoint();
-  std::string BestJson() const;
-  void WriteBest() const;
-  bool CheckpointDue() const;
   void EvaluateAtTheEnd(RunSummary& summary);
   void RecordAtTheEnd(RunSummary& summary);
   nn::Policy CurrentPolicy() const;
@@ -135,43 +132,39 @@ class TrainRun {
   algos::PpoLearner learner_;
   Collector collector_;
   LoopState state_;
-  std::unique_ptr<RunOutput> output_;
-  std::unique_ptr<CheckpointWriter> writer_;
+  RunOutput output_;
+  RunCheckpoints checkpoints_;
   double started_ = core::MonotonicSeconds();
-  int64_t first_update_ = 0;      // of this process
-  int64_t last_checkpoint_ = -1;  // update number
 };
 
 int TrainRun::Run(bool resume) {
-  output_ = std::make_unique<RunOutput>(folder_, config_);
-  writer_ = std::make_unique<CheckpointWriter>(folder_.checkpoints(), config_.checkpoint.keep);
   const bool resumed = resume && LoadNewest();
   if (!resumed) StartFresh();
-  output_->Begin(learner_.PathDescription(), collector_.actors(), collector_.env_steps());
-  first_update_ = state_.updates;
+  checkpoints_.Begin(state_.updates, resumed);
+  Begin();
   InstallInterruptHandler();
   while (!Done() && !state_.reached_goal) {
     Update();
     if (Interrupted()) break;
   }
-  if (last_checkpoint_ != state_.updates) SaveCheckpoint();
-  writer_->Wait();
+  if (!checkpoints_.IsSaved(state_.updates)) SaveCheckpoint();
+  checkpoints_.Wait();
   RunSummary summary{.env_steps = collector_.env_steps(),
                      .updates = state_.updates,
                      .time_s = Elapsed(),
                      .stopped_early = state_.reached_goal};
   if (!Interrupted()) EvaluateAtTheEnd(summary);
   if (Interrupted()) {
-    output_->Interrupted(state_.updates, collector_.env_steps());
+    output_.Interrupted(state_.updates, fmt::format("{} steps", collector_.env_steps()));
     return 130;
   }
   RecordAtTheEnd(summary);  // interrupted here, the run ends without a video
-  output_->Finish(summary);
+  FinishPpo(summary, config_, folder_, output_);
   return Interrupted() ? 130 : 0;
 }
 
 void TrainRun::StartFresh() {
-  output_->CutBack(0, 0);
+  output_.CutBack(0, 0);
   if (!config_.init_from.empty()) {
     const nn::Policy policy = InitialPolicy(config_, probe_->Spec(), shape_);
     learner_.SetWeights(policy.weights.span());
@@ -181,23 +174,25 @@ void TrainRun::StartFresh() {
   collector_.Start(learner_.Weights());
 }
 
+// The start-up line, and the files that grow.
+void TrainRun::Begin() {
+  PAWL_LOG_INFO("{} in {}: {} environment{} on {}, update by {}", config_.env.id,
+                folder_.path.string(), config_.env.num_envs, config_.env.num_envs == 1 ? "" : "s",
+                collector_.actors().Description(), learner_.PathDescription());
+  output_.Open({.total_steps = config_.total_steps, .first_step = collector_.env_steps()});
+}
+
 // Goes on from the newest checkpoint that reads whole; false when there is none.
 bool TrainRun::LoadNewest() {
-  std::vector<std::string> skipped;
-  const auto found = NewestCheckpoint(folder_.checkpoints(), skipped);
-  for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
-  // what was refused must not count among the newest when old ones are removed
-  for (const auto& ref : nn::ListCheckpoints(folder_.checkpoints())) {
-    if (!found || ref.step > found->step) nn::SetCheckpointAside(ref.folder);
-  }
+  const auto found = checkpoints_.TakeNewest();
   if (!found) return false;
   const std::string source = found->folder.string();
   const auto arrays = core::FromSafetensors(found->files.at("state/training.safetensors"), source);
   learner_.Load(arrays);
   collector_.Load(arrays);
   state_.updates = arrays.GetScalar<int64_t>("loop/updates");
-  state_.best = arrays.GetScalar<double>("loop/best");
-  state_.best_step = arrays.GetScalar<int64_t>("loop/best_step");
+  state_.best.score = arrays.GetScalar<double>("loop/best");
+  state_.best.step = arrays.GetScalar<int64_t>("loop/best_step");
   state_.reached_goal = arrays.GetScalar<int64_t>("loop/reached_goal") != 0;
   const auto clocks = core::FromSafetensors(found->files.at("state/clocks.safetensors"), source);
   state_.time_s = clocks.GetScalar<double>("time_s");
@@ -206,9 +201,8 @@ bool TrainRun::LoadNewest() {
   state_.collect = {seconds[0], seconds[1], seconds[2], seconds[3], seconds[4]};
   state_.learning_s = seconds[5];
   state_.other_s = seconds[6];
-  last_checkpoint_ = state_.updates;
-  WriteBest();  // it is written after its checkpoint: the process may have died in between
-  output_->CutBack(state_.updates, collector_.env_steps());
+  checkpoints_.WriteBest(state_.best);
+  output_.CutBack(state_.updates, collector_.env_steps());
   PAWL_LOG_INFO("resumed from {} ({} updates, {} steps)", source, state_.updates,
                 collector_.env_steps());
   return true;
@@ -226,10 +220,15 @@ void TrainRun::Update() {
   ++state_.updates;
   auto metrics = UpdateMetrics(learned, (collector_.env_steps() - steps_before) / (end - begin));
   const bool new_best = EvaluateDue(metrics);
-  output_->Write(collector_.env_steps(), metrics);
+  output_.Write(collector_.env_steps(), metrics);
+  if (state_.updates == 1) {
+    PAWL_LOG_DEBUG("first update done; largest log-ratio of its first minibatch {:g}",
+                   track::Value(metrics, "first_minibatch_max_log_ratio"));
+  }
   const double written = core::MonotonicSeconds();
   state_.other_s += written - end;
-  if (new_best || CheckpointDue()) SaveCheckpoint();
+  // the end saves by itself
+  if (new_best || (!Done() && checkpoints_.Due(state_.updates))) SaveCheckpoint();
   state_.other_s += core::MonotonicSeconds() - written;
 }
 
@@ -308,7 +307,7 @@ bool TrainRun::EvaluateDue(track::Metrics& metrics) {
   if (eval.stop_at_return != 0 && result.return_mean >= eval.stop_at_return)
     state_.reached_goal = true;
   const double score = success ? result.success_rate : result.return_mean;
-  const bool best = score > state_.best;
+  const bool best = score > state_.best.score;
   PAWL_LOG_INFO(
       "evaluation at {} steps: {}return {:.2f} ({:.2f} to {:.2f}){}", collector_.env_steps(),
       success ? fmt::format("success {:.1f} % ({:.1f} to {:.1f}), ", 100 * result.success_rate,
@@ -317,20 +316,8 @@ bool TrainRun::EvaluateDue(track::Metrics& metrics) {
       result.return_mean, result.return_ci95.low, result.return_ci95.high,
       best ? ", the best so far" : "");
   if (!best) return false;
-  state_.best = score;
-  state_.best_step = collector_.env_steps();
+  state_.best = {.score = score, .step = collector_.env_steps()};
   return true;
-}
-
-bool TrainRun::CheckpointDue() const {
-  if (Done()) return false;  // the end saves
-  int64_t every = config_.checkpoint.every_updates;
-  if (every == 0) {
-    const double per_update =
-        (core::MonotonicSeconds() - started_) / static_cast<double>(state_.updates - first_update_);
-    every = std::max<int64_t>(1, static_cast<int64_t>(kCheckpointWorkSeconds / per_update));
-  }
-  return state_.updates - std::max(last_checkpoint_, first_update_) >= every;
 }
 
 nn::Policy TrainRun::CurrentPolicy() const {
@@ -357,8 +344,8 @@ void TrainRun::SaveCheckpoint() {
   learner_.Save(arrays);
   collector_.Save(arrays);
   arrays.PutScalar<int64_t>("loop/updates", state_.updates);
-  arrays.PutScalar<double>("loop/best", state_.best);
-  arrays.PutScalar<int64_t>("loop/best_step", state_.best_step);
+  arrays.PutScalar<double>("loop/best", state_.best.score);
+  arrays.PutScalar<int64_t>("loop/best_step", state_.best.step);
   arrays.PutScalar<int64_t>("loop/reached_goal", state_.reached_goal);
   files["state/training.safetensors"] = core::ToSafetensors(arrays);
   // clocks apart, so that the training state of two equal runs is the same bytes
@@ -375,29 +362,13 @@ void TrainRun::SaveCheckpoint() {
                                       state_.other_s};
   clocks.Put<double>("phases", phases, {static_cast<int64_t>(phases.size())});
   files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
-  std::vector<int64_t> protect;
-  if (state_.best_step >= 0) protect.push_back(state_.best_step);
-  output_->Flush();  // no checkpoint before the metrics up to it are on the disk
-  const bool new_best = state_.best_step == collector_.env_steps();
-  writer_->Start(
-      collector_.env_steps(), std::move(files), protect,
-      new_best ? [path = folder_.best(), text = BestJson()] { core::WriteFileAtomic(path, text); }
-               : std::function<void()>());
-  last_checkpoint_ = state_.updates;
-}
-
-std::string TrainRun::BestJson() const {
-  const nlohmann::json best = {{"step", state_.best_step}, {"score", state_.best}};
-  return best.dump() + "\n";
-}
-
-void TrainRun::WriteBest() const {
-  if (state_.best_step >= 0) core::WriteFileAtomic(folder_.best(), BestJson());
+  output_.Flush();  // no checkpoint before the metrics up to it are on the disk
+  checkpoints_.Save(collector_.env_steps(), state_.updates, std::move(files), state_.best);
 }
 
 void TrainRun::EvaluateAtTheEnd(RunSummary& summary) {
   if (config_.eval.final_episodes == 0) return;
-  output_->Closing(fmt::format("evaluating {} episodes", config_.eval.final_episodes));
+  output_.Closing(fmt::format("evaluating {} episodes", config_.eval.final_episodes));
   const double begin = core::MonotonicSeconds();
   summary.evaluation = EvaluateNow(config_.eval.final_episodes);
   summary.evaluation_s = core::MonotonicSeconds() - begin;
@@ -405,7 +376,7 @@ void TrainRun::EvaluateAtTheEnd(RunSummary& summary) {
 
 void TrainRun::RecordAtTheEnd(RunSummary& summary) {
   if (!config_.eval.video || dynamic_cast<const envs::MujocoView*>(probe_.get()) == nullptr) return;
-  output_->Closing("recording a video");
+  output_.Closing("recording a video");
   const double begin = core::MonotonicSeconds();
   try {
     summary.video = RecordVideo(CurrentPolicy(), config_.seed, kVideoEpisodes,
@@ -437,37 +408,25 @@ std::string CheckRun(const TrainConfig& config) {
       per_update, config.env.num_envs, config.ppo.horizon, learner.PathDescription());
 }
 
+int TrainPpo(const TrainOptions& options, const core::Table& table) {
+  const TrainConfig config = LoadTrainConfig(table);
+  // before anything of ATen runs: it asks once whether CUDA exists
+  if (config.device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
+  StagePlan plan;
+  plan.config = DescribeRun(config);
+  plan.dry_run_lines = CheckRun(config);  // before the first file is written
+  plan.run = [&](const RunFolder& folder) {
+    TrainRun run(config, folder);
+    return run.Run(options.resume);
+  };
+  return Launch(options, plan);
+}
+
 }  // namespace
 
 int Train(const TrainOptions& options) {
-  const TrainConfig config = LoadTrainConfig(options.config_path, options.assignments);
-  // before anything of ATen runs: it asks once whether CUDA exists
-  if (config.device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
-  const auto path = options.run_folder.empty() ? DefaultRunFolder(options.config_path)
-                                               : std::filesystem::path(options.run_folder);
-  const std::string lines = CheckRun(config);  // before the first file is written
-  if (options.dry_run) {
-    if (!options.resume) CheckRunFolderIsNew(path);
-    std::printf("config is valid; nothing was started\n%s  run folder   %s%s\n", lines.c_str(),
-                path.c_str(), options.resume ? ", resumed" : "");
-    return 0;
-  }
-  const RunFolder folder =
-      options.resume ? OpenRunFolder(path, config) : CreateRunFolder(path, config);
-  if (options.resume && std::filesystem::exists(folder.summary())) {
-    if (!std::filesystem::exists(folder.report())) track::WriteReport(folder.path);
-    std::printf("run '%s' is finished already; nothing to do (a larger total_steps goes on)\n",
-                path.c_str());
-    return 0;
-  }
-  core::StartLog({.file = folder.log().string()});
-  try {
-    TrainRun run(config, folder);
-    return run.Run(options.resume);
-  } catch (const std::exception& error) {
-    PAWL_LOG_DEBUG("stopped: {}", error.what());  // for log.txt; main tells the terminal
-    throw;
-  }
+  const core::Table table = ReadConfigTable(options.config_path, options.assignments);
+  return StageOf(table) == Stage::kPpo ? TrainPpo(options, table) : TrainLanguage(options, table);
 }
 
 }  // namespace pawl::train

@@ -1,5 +1,5 @@
-// One training run from config to report: `pawl train`. The learner loop: collect, update, measure,
-// save, until total_steps.
+// One training run from config to report: `pawl train`. The config's stage decides which loop runs:
+// a policy's (train_run.cc: collect, update, measure, save) or a language model's (language_run.h).
 #pragma once
 #include <string>
 #include <vector>

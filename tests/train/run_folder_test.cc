@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "train/train_config.h"
 #include "train_testing.h"
 
 namespace pawl::train {
@@ -19,8 +20,9 @@ std::string ErrorOf(const std::function<void()>& f) {
   return "";
 }
 
-TrainConfig Small(TempFolder& folder, std::vector<std::string> assignments = {}) {
-  return LoadTrainConfig(WriteSmallConfig(folder / "small.toml").string(), assignments);
+RunConfig Small(TempFolder& folder, std::vector<std::string> assignments = {}) {
+  return DescribeRun(
+      LoadTrainConfig(WriteSmallConfig(folder / "small.toml").string(), assignments));
 }
 
 TEST(RunFolder, AnExistingOneIsRefusedUnlessResumed) {
@@ -50,6 +52,15 @@ TEST(RunFolder, OnlyALargerTotalIsAccepted) {
   EXPECT_NE(ErrorOf([&] { OpenRunFolder(folder / "run", Small(folder, {"total_steps=100"})); }),
             "");
   EXPECT_NO_THROW(OpenRunFolder(folder / "run", Small(folder, {"total_steps=99999"})));
+}
+
+TEST(RunFolder, AnotherStageIsRefused) {
+  TempFolder folder;
+  CreateRunFolder(folder / "run", Small(folder));
+  RunConfig other = Small(folder);
+  other.stage = Stage::kSft;
+  const std::string error = ErrorOf([&] { OpenRunFolder(folder / "run", other); });
+  EXPECT_NE(error.find("stage: \"ppo\" -> \"sft\""), std::string::npos) << error;
 }
 
 TEST(RunFolder, AMissingOneIsBadUsage) {

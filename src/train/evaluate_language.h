@@ -1,0 +1,19 @@
+// `pawl eval` of a language model: the loss on a text, of a model folder, of a run or of one of its
+// checkpoints. evaluate_policy.cc hands over what is no policy.
+#pragma once
+#include <filesystem>
+
+#include "rlhf/sft_learner.h"
+#include "train/evaluate_policy.h"
+
+namespace pawl::train {
+
+// Whether a path is a language model: a folder with a config.json, a run of the stages pretrain and
+// sft, or a checkpoint of one.
+bool IsLanguagePath(const std::filesystem::path& path);
+
+// Prints a table or one JSON object. Of a run: its own hold-out where options.data is empty.
+int EvaluateLanguage(const std::filesystem::path& path, const EvaluateOptions& options,
+                     const rlhf::LearnerFactory& factory = rlhf::MakeSftLearner);
+
+}  // namespace pawl::train

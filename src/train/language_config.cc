@@ -1,0 +1,94 @@
+#include "train/language_config.h"
+
+#include <filesystem>
+
+namespace pawl::train {
+namespace {
+
+void CheckTokenizer(const LanguageConfig& config) {
+  const bool own = config.data.tokenizer == text::TokenizerKind::kModel;
+  if (own && config.model.path.empty()) {
+    throw UserError({.what = "data.tokenizer is \"model\", but model.path is empty",
+                     .where = "data.tokenizer",
+                     .expected = "\"char\" or \"byte\" for a new model"});
+  }
+  if (!own && !config.model.path.empty()) {
+    throw UserError({.what = "data.tokenizer is set beside model.path",
+                     .where = "data.tokenizer",
+                     .expected = "\"model\": the one it was trained with"});
+  }
+}
+
+void CheckEvaluation(const LanguageConfig& config) {
+  const bool any = config.data.holdout > 0 || !config.data.eval_files.empty();
+  if (config.eval.every_updates > 0 && !any) {
+    throw UserError({.what = "eval.every_updates is set, but nothing is held out",
+                     .where = "data.holdout",
+                     .expected = "a share above 0, or data.eval_files"});
+  }
+  if (config.eval.every_updates == 0 && (config.eval.patience > 0 || config.eval.target_loss > 0)) {
+    throw UserError({.what = "a loss to stop at is set, but nothing evaluates during training",
+                     .where = "eval.every_updates",
+                     .expected = "a number of updates above 0"});
+  }
+}
+
+void CheckSamples(const SampleConfig& samples) {
+  if (samples.every_updates > 0 && samples.prompts.empty()) {
+    throw UserError({.what = "samples.every_updates is set, but samples.prompts is empty",
+                     .where = "samples.prompts",
+                     .expected = "texts to go on from"});
+  }
+  for (const auto& prompt : samples.prompts) {
+    if (!prompt.empty()) continue;
+    throw UserError({.what = "an empty prompt",
+                     .where = "samples.prompts",
+                     .expected = "a text of at least one character",
+                     .hint = "\"\\n\" begins a new line"});
+  }
+}
+}  // namespace
+
+LanguageConfig LoadLanguageConfig(const core::Table& table) {
+  LanguageConfig config;
+  core::LoadConfig(table, config);
+  ResolvePaths(config);
+  CheckLanguageConfig(config);
+  return config;
+}
+
+void CheckLanguageConfig(const LanguageConfig& config) {
+  CheckDevice(config.device);
+  text::CheckDataConfig(config.data);
+  rlhf::CheckLearnConfig(config.model, config.train, config.lora);
+  CheckTokenizer(config);
+  CheckEvaluation(config);
+  CheckSamples(config.samples);
+}
+
+void ResolvePaths(LanguageConfig& config) {
+  const auto resolve = [](std::string& path) {
+    if (!path.empty()) path = std::filesystem::absolute(path).lexically_normal().string();
+  };
+  for (auto& path : config.data.files) resolve(path);
+  for (auto& path : config.data.eval_files) resolve(path);
+  resolve(config.model.path);
+  resolve(config.lora.path);
+}
+
+RunConfig DescribeRun(const LanguageConfig& config) {
+  RunConfig run;
+  run.stage = config.stage;
+  run.fields = core::DescribeConfig(config);
+  run.length_key = "total_updates";
+  run.length = config.total_updates;
+  run.read = [](const core::Table& saved) {
+    LanguageConfig before;
+    core::LoadConfig(saved, before);
+    ResolvePaths(before);
+    return DescribeRun(before);
+  };
+  return run;
+}
+
+}  // namespace pawl::train

@@ -1,0 +1,318 @@
+#include "train/language_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/thread_pool.h"
+#include "kernels/cpu_info.h"
+#include "train/interrupt.h"
+#include "train/language_output.h"
+#include "train/launch.h"
+
+namespace pawl::train {
+namespace {
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kMeasureSeconds = 0.05;
+
+// Counters of the loop itself; with the learner's they are the whole training state: what an update
+// learns from is a function of the seed and its number.
+struct LoopState {
+  int64_t updates = 0;
+  int64_t tokens = 0;                                                // the model was run on
+  int64_t truncated = 0;                                             // sequences
+  double time_s = 0;                                                 // wall clock over all resumes
+  BestScore best{.score = std::numeric_limits<double>::infinity()};  // a loss
+  int64_t without_best = 0;  // evaluations since the best one
+  bool stopped = false;      // by eval.patience or eval.target_loss
+  double learning_s = 0, other_s = 0;
+};
+
+class LanguageRun {
+ public:
+  LanguageRun(LanguageSetup& setup, const RunFolder& folder)
+      : setup_(setup),
+        config_(setup.config),
+        folder_(folder),
+        learner_(*setup.learner),
+        batches_(setup.text.train, setup.config.seed, setup.config.train.sequences),
+        checksums_{setup.text.train.Checksum(), setup.text.eval.Checksum()},
+        samples_(folder),
+        output_(folder),
+        checkpoints_(folder, setup.config.checkpoint) {}
+
+  int Run(bool resume);
+
+ private:
+  bool LoadNewest();
+  void Begin();
+  void Update();
+  algos::UpdateMetrics Learn(const text::TokenBatch& batch);
+  track::Metrics UpdateMetrics(const algos::UpdateMetrics& learned, double tokens_per_s) const;
+  bool EvaluateDue(track::Metrics& metrics);
+  void SampleDue();
+  void SaveCheckpoint();
+  void EvaluateAtTheEnd(LanguageSummary& summary);
+  void WriteModels(LanguageSummary& summary);
+  double Elapsed() const { return state_.time_s + (core::MonotonicSeconds() - started_); }
+  bool Done() const { return state_.updates >= config_.total_updates; }
+
+  LanguageSetup& setup_;
+  const LanguageConfig& config_;
+  RunFolder folder_;
+  rlhf::LanguageModelLearner& learner_;
+  text::ShuffledBatches batches_;
+  std::vector<int64_t> checksums_;  // of the text: a resume must have the same
+  std::vector<text::TokenBatch> eval_batches_;
+  LoopState state_;
+  SampleFile samples_;
+  RunOutput output_;
+  RunCheckpoints checkpoints_;
+  double peak_flops_per_s_ = kNaN;
+  double started_ = core::MonotonicSeconds();
+};
+
+int LanguageRun::Run(bool resume) {
+  const bool resumed = resume && LoadNewest();
+  if (!resumed) {
+    output_.CutBack(0, 0);
+    samples_.CutBack(0);
+  }
+  checkpoints_.Begin(state_.updates, resumed);
+  Begin();
+  InstallInterruptHandler();
+  while (!Done() && !state_.stopped) {
+    Update();
+    if (Interrupted()) break;
+  }
+  if (!checkpoints_.IsSaved(state_.updates)) SaveCheckpoint();
+  checkpoints_.Wait();
+  LanguageSummary summary;
+  summary.updates = state_.updates;
+  summary.tokens = state_.tokens;
+  summary.time_s = Elapsed();
+  summary.stopped_early = state_.stopped;
+  summary.best = state_.best;
+  if (!Interrupted()) EvaluateAtTheEnd(summary);
+  if (Interrupted()) {
+    output_.Interrupted(state_.updates, fmt::format("{} tokens", state_.tokens));
+    return 130;
+  }
+  WriteModels(summary);
+  FinishLanguage(summary, setup_, folder_, output_);
+  return 0;
+}
+
+// The start-up lines, the files that grow, and what the speed is measured against.
+void LanguageRun::Begin() {
+  std::filesystem::create_directories(folder_.tokenizer());
+  text::WriteTokenizer(*setup_.text.tokenizer, folder_.tokenizer(), learner_.info().max_positions);
+  const int64_t batches = config_.eval.batches;
+  if (config_.eval.every_updates > 0) {
+    eval_batches_ =
+        setup_.text.eval.Spread(batches * config_.train.sequences, config_.train.sequences);
+  }
+  peak_flops_per_s_ = learner_.info().peak_flops_per_s;
+  if (peak_flops_per_s_ == 0 && config_.device == "cpu") {
+    const int threads = config_.train.threads > 0 ? config_.train.threads : core::NumCores();
+    peak_flops_per_s_ = kernels::MeasureFmaRate(threads, kMeasureSeconds);
+  }
+  PAWL_LOG_INFO("{} in {}: {}, {} tokens of text", Name(config_.stage), folder_.path.string(),
+                learner_.info().description, setup_.text.train.tokens());
+  track::ProgressOptions progress{
+      .total_steps = config_.total_updates, .first_step = state_.updates, .unit = "updates"};
+  progress.speed_of = "tokens";
+  progress.first_count = static_cast<double>(state_.tokens);
+  progress.shown = {{"loss", "loss"}};
+  output_.Open(std::move(progress));
+}
+
+bool LanguageRun::LoadNewest() {
+  const auto found = checkpoints_.TakeNewest();
+  if (!found) return false;
+  const std::string source = found->folder.string();
+  const auto arrays = core::FromSafetensors(found->files.at("state/training.safetensors"), source);
+  if (!std::ranges::equal(arrays.Get<int64_t>("loop/data_checksums"), checksums_)) {
+    throw UserError({.what = fmt::format("cannot resume '{}': the text is not what it was",
+                                         folder_.path.string()),
+                     .where = "data.files",
+                     .expected = "the files the run began with, unchanged",
+                     .hint = "--run DIR starts a new run"});
+  }
+  learner_.Load(arrays);
+  state_.updates = arrays.GetScalar<int64_t>("loop/updates");
+  state_.tokens = arrays.GetScalar<int64_t>("loop/tokens");
+  state_.truncated = arrays.GetScalar<int64_t>("loop/truncated");
+  state_.best.score = arrays.GetScalar<double>("loop/best");
+  state_.best.step = arrays.GetScalar<int64_t>("loop/best_step");
+  state_.without_best = arrays.GetScalar<int64_t>("loop/without_best");
+  state_.stopped = arrays.GetScalar<int64_t>("loop/stopped") != 0;
+  const auto clocks = core::FromSafetensors(found->files.at("state/clocks.safetensors"), source);
+  state_.time_s = clocks.GetScalar<double>("time_s");
+  state_.learning_s = clocks.GetScalar<double>("learning_s");
+  state_.other_s = clocks.GetScalar<double>("other_s");
+  checkpoints_.WriteBest(state_.best);
+  output_.CutBack(state_.updates, state_.updates);
+  samples_.CutBack(state_.updates);
+  PAWL_LOG_INFO("resumed from {} ({} updates, {} tokens)", source, state_.updates, state_.tokens);
+  return true;
+}
+
+void LanguageRun::SaveCheckpoint() {
+  core::ArrayMap arrays;
+  learner_.Save(arrays);
+  arrays.PutScalar<int64_t>("loop/updates", state_.updates);
+  arrays.PutScalar<int64_t>("loop/tokens", state_.tokens);
+  arrays.PutScalar<int64_t>("loop/truncated", state_.truncated);
+  arrays.PutScalar<double>("loop/best", state_.best.score);
+  arrays.PutScalar<int64_t>("loop/best_step", state_.best.step);
+  arrays.PutScalar<int64_t>("loop/without_best", state_.without_best);
+  arrays.PutScalar<int64_t>("loop/stopped", state_.stopped);
+  arrays.Put<int64_t>("loop/data_checksums", checksums_, {2});
+  // clocks apart, so that the training state of two equal runs is the same bytes
+  core::ArrayMap clocks;
+  clocks.PutScalar<double>("time_s", Elapsed());
+  clocks.PutScalar<double>("learning_s", state_.learning_s);
+  clocks.PutScalar<double>("other_s", state_.other_s);
+  nn::CheckpointFiles files;
+  files["state/training.safetensors"] = core::ToSafetensors(arrays);
+  files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
+  output_.Flush();  // no checkpoint before the metrics up to it are on the disk
+  samples_.Flush();
+  checkpoints_.Save(state_.updates, state_.updates, std::move(files), state_.best);
+}
+
+void LanguageRun::Update() {
+  const double begin = core::MonotonicSeconds();
+  const text::TokenBatch batch = batches_.Batch(state_.updates);
+  const double made = core::MonotonicSeconds();
+  const auto learned = Learn(batch);
+  const double end = core::MonotonicSeconds();
+  state_.learning_s += end - made;
+  ++state_.updates;
+  state_.tokens += batch.inputs();
+  state_.truncated += batch.truncated;
+  auto metrics = UpdateMetrics(learned, static_cast<double>(batch.inputs()) / (end - begin));
+  const bool new_best = EvaluateDue(metrics);
+  SampleDue();
+  output_.Write(state_.updates, metrics);
+  const double written = core::MonotonicSeconds();
+  state_.other_s += made - begin + written - end;
+  // the end saves by itself
+  if (new_best || (!Done() && checkpoints_.Due(state_.updates))) SaveCheckpoint();
+  state_.other_s += core::MonotonicSeconds() - written;
+}
+
+// An update that fails leaves behind what is needed to look into it: the last good weights and the
+// batch.
+algos::UpdateMetrics LanguageRun::Learn(const text::TokenBatch& batch) {
+  const double progress =
+      static_cast<double>(state_.updates) / static_cast<double>(config_.total_updates);
+  try {
+    return learner_.Update(ViewOf(batch), state_.updates, progress);
+  } catch (const Error& error) {
+    const auto folder = folder_.path / fmt::format("bad_update_{}", state_.updates);
+    const std::string left = WriteBadUpdate(setup_, ViewOf(batch), folder);
+    throw Error(fmt::format("update {}: {}; {}", state_.updates, error.what(), left),
+                error.exit_code());
+  }
+}
+
+track::Metrics LanguageRun::UpdateMetrics(const algos::UpdateMetrics& learned,
+                                          double tokens_per_s) const {
+  const double loss = track::Value(learned, "loss");
+  const double flops_per_s = learner_.info().flops_per_token * tokens_per_s;
+  track::Metrics metrics = {
+      {"time_s", Elapsed()},
+      {"updates", static_cast<double>(state_.updates)},
+      {"tokens", static_cast<double>(state_.tokens)},
+      {"tokens_per_s", tokens_per_s},
+      {"perplexity", std::exp(loss)},
+  };
+  metrics.insert(metrics.end(), learned.begin(), learned.end());
+  metrics.insert(
+      metrics.end(),
+      {{"mfu", flops_per_s > 0 && peak_flops_per_s_ > 0 ? flops_per_s / peak_flops_per_s_ : kNaN},
+       {"truncated_sequences", static_cast<double>(state_.truncated)},
+       {"learning_s", state_.learning_s},
+       {"other_s", state_.other_s}});
+  return metrics;
+}
+
+// Adds the evaluation's metrics where one is due (null otherwise). True: the best model so far, to
+// be saved now.
+bool LanguageRun::EvaluateDue(track::Metrics& metrics) {
+  const LanguageEvalConfig& eval = config_.eval;
+  if (eval.every_updates == 0 || state_.updates % eval.every_updates != 0) {
+    metrics.insert(metrics.end(), {{"eval_loss", kNaN}, {"eval_perplexity", kNaN}});
+    return false;
+  }
+  const rlhf::LossSum sum = EvaluateBatches(learner_, eval_batches_);
+  const double loss = sum.loss_sum / static_cast<double>(sum.targets);
+  if (!std::isfinite(loss)) {
+    throw RunError({.what = fmt::format("the loss of the evaluation after update {} is {}",
+                                        state_.updates - 1, loss),
+                    .expected = "a finite number",
+                    .hint = "--resume goes on from the last checkpoint"});
+  }
+  metrics.insert(metrics.end(), {{"eval_loss", loss}, {"eval_perplexity", std::exp(loss)}});
+  const bool best = loss < state_.best.score;
+  state_.without_best = best ? 0 : state_.without_best + 1;
+  if (best) state_.best = {.score = loss, .step = state_.updates};
+  if (eval.patience > 0 && state_.without_best >= eval.patience) state_.stopped = true;
+  if (eval.target_loss > 0 && loss <= eval.target_loss) state_.stopped = true;
+  PAWL_LOG_INFO("evaluation after {} updates: loss {:.4f}, perplexity {:.4g}{}", state_.updates,
+                loss, std::exp(loss), best ? ", the best so far" : "");
+  return best;
+}
+
+// After the last update, too: before its checkpoint, so that a resume repeats nothing.
+void LanguageRun::SampleDue() {
+  const int every = config_.samples.every_updates;
+  const bool due = (every > 0 && state_.updates % every == 0) || Done() || state_.stopped;
+  if (due && !setup_.prompts.empty()) samples_.Write(setup_, state_.updates);
+}
+
+void LanguageRun::EvaluateAtTheEnd(LanguageSummary& summary) {
+  if (setup_.text.eval.empty()) return;
+  const int64_t per_batch = config_.train.sequences;
+  const auto batches = setup_.text.eval.Spread(config_.eval.final_batches * per_batch, per_batch);
+  output_.Closing(fmt::format("evaluating {} batches", batches.size()));
+  const double begin = core::MonotonicSeconds();
+  summary.evaluation = EvaluateBatches(learner_, batches, Interrupted);
+  summary.evaluation_s = core::MonotonicSeconds() - begin;
+}
+
+// model/ has the last weights, best_model/ those of the best evaluation where they are others.
+void LanguageRun::WriteModels(LanguageSummary& summary) {
+  WriteModelFolder(setup_, folder_.model());
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_.best_model(), ignored);
+  if (state_.best.step < 0 || state_.best.step == state_.updates) return;
+  std::vector<std::string> skipped;
+  const auto found = FindCheckpoint(folder_.path, /*best=*/true, skipped);
+  learner_.Load(
+      core::FromSafetensors(found.files.at("state/training.safetensors"), found.folder.string()));
+  WriteModelFolder(setup_, folder_.best_model());
+  summary.best_model = true;
+}
+
+}  // namespace
+
+int TrainLanguage(const TrainOptions& options, const core::Table& table,
+                  const rlhf::LearnerFactory& factory) {
+  LanguageSetup setup = PrepareLanguage(LoadLanguageConfig(table), factory);
+  StagePlan plan;
+  plan.config = DescribeRun(setup.config);
+  plan.dry_run_lines = DryRunLines(setup);
+  plan.run = [&](const RunFolder& folder) {
+    LanguageRun run(setup, folder);
+    return run.Run(options.resume);
+  };
+  return Launch(options, plan);
+}
+
+}  // namespace pawl::train

@@ -1,0 +1,120 @@
+#include "train/language_setup.h"
+
+#include "kernels/cuda_library.h"
+#include "track/number_text.h"
+
+namespace pawl::train {
+namespace {
+
+// Where the model cannot take what the text needs.
+void CheckFit(const LanguageConfig& config, const text::Tokenizer& tokenizer,
+              const rlhf::LearnerInfo& info) {
+  if (info.vocab < tokenizer.vocab_size()) {
+    throw UserError({.what = fmt::format("the tokenizer has {} ids, the model {}",
+                                         tokenizer.vocab_size(), info.vocab),
+                     .where = "model.vocab",
+                     .expected = "at least the tokenizer's size, or 0"});
+  }
+  if (info.max_positions < config.data.context) {
+    throw UserError({.what = fmt::format("data.context is {}, the model has {} positions",
+                                         config.data.context, info.max_positions),
+                     .where = "data.context",
+                     .expected = "at most the model's positions"});
+  }
+}
+
+std::vector<int32_t> EncodePrompt(const std::string& prompt, const text::Tokenizer& tokenizer,
+                                  int64_t max_positions) {
+  std::vector<int32_t> ids;
+  try {
+    ids = tokenizer.Encode(prompt);
+  } catch (const Error& error) {
+    throw Error(fmt::format("samples.prompts: {}", error.what()), error.exit_code());
+  }
+  if (static_cast<int64_t>(ids.size()) > max_positions) {
+    throw UserError({.what = fmt::format("a prompt of {} tokens", ids.size()),
+                     .where = "samples.prompts",
+                     .expected = fmt::format("at most the model's {} positions", max_positions)});
+  }
+  return ids;
+}
+
+std::string CountsText(const text::TextCounts& counts) {
+  std::string text;
+  const auto add = [&text](int64_t count, const char* what) {
+    if (count > 0) text += fmt::format(", {} {}", count, what);
+  };
+  add(counts.replaced_utf8, "stretches that were no UTF-8 replaced");
+  add(counts.truncated_lines, "lines cut to the context");
+  add(counts.dropped_lines, "lines dropped (nothing left to learn)");
+  add(counts.empty_lines, "empty lines passed over");
+  return text;
+}
+}  // namespace
+
+rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer) {
+  rlhf::LearnerRequest request;
+  request.model = config.model;
+  request.train = config.train;
+  request.lora = config.lora;
+  request.seed = config.seed;
+  request.device = config.device;
+  request.total_updates = config.total_updates;
+  request.context = config.data.context;
+  request.tokenizer_vocab = tokenizer.vocab_size();
+  if (const auto eos = tokenizer.eos_id()) request.eos_ids = {*eos};
+  return request;
+}
+
+LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerFactory& factory) {
+  // before anything of ATen runs: it asks once whether CUDA exists
+  if (config.device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
+  std::unique_ptr<text::Tokenizer> given;
+  if (config.data.tokenizer == text::TokenizerKind::kModel)
+    given = text::LoadTokenizer(config.model.path);
+  auto loaded = text::LoadText(config.data, std::move(given));
+  auto learner = factory(RequestOf(config, *loaded.tokenizer));
+  CheckFit(config, *loaded.tokenizer, learner->info());
+  std::vector<std::vector<int32_t>> prompts;
+  for (const auto& prompt : config.samples.prompts)
+    prompts.push_back(EncodePrompt(prompt, *loaded.tokenizer, learner->info().max_positions));
+  return {config, std::move(loaded), std::move(learner), std::move(prompts)};
+}
+
+std::string DryRunLines(const LanguageSetup& setup) {
+  const auto& info = setup.learner->info();
+  const auto& train = setup.text.train;
+  const LanguageConfig& config = setup.config;
+  std::string lines = fmt::format("  model        {}\n", info.description);
+  if (info.memory_bytes > 0) {
+    lines += fmt::format("  memory       about {}\n",
+                         track::SizeText(static_cast<uint64_t>(info.memory_bytes)));
+  }
+  lines += fmt::format("  text         {} tokens to learn from, {} held out, vocabulary {}{}\n",
+                       track::CountText(static_cast<double>(train.tokens())),
+                       track::CountText(static_cast<double>(setup.text.eval.tokens())),
+                       setup.text.tokenizer->vocab_size(), CountsText(setup.text.counts));
+  const text::ShuffledBatches batches(train, config.seed, config.train.sequences);
+  const double epochs = static_cast<double>(config.total_updates * config.train.sequences) /
+                        static_cast<double>(batches.epoch_sequences());
+  return lines + fmt::format("  updates      {} of {} sequences, {:.3g} epochs\n",
+                             config.total_updates, config.train.sequences, epochs);
+}
+
+rollout::SequenceBatch ViewOf(const text::TokenBatch& batch) {
+  return {.tokens = batch.tokens, .starts = batch.starts, .is_target = batch.is_target};
+}
+
+rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner,
+                              const std::vector<text::TokenBatch>& batches, bool (*stop)()) {
+  rlhf::LossSum sum;
+  for (const auto& batch : batches) {
+    if (stop != nullptr && stop()) break;
+    const rlhf::LossSum one = learner.Evaluate(ViewOf(batch));
+    sum.loss_sum += one.loss_sum;
+    sum.targets += one.targets;
+  }
+  return sum;
+}
+
+}  // namespace pawl::train

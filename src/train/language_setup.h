@@ -1,0 +1,38 @@
+// What a language run starts from: the text in memory, the tokenizer, the learner. Made before the
+// run folder is touched, so that everything that does not fit is told first. Learner's thread.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rlhf/language_learner.h"
+#include "text/text_dataset.h"
+#include "train/language_config.h"
+
+namespace pawl::train {
+
+struct LanguageSetup {
+  LanguageConfig config;
+  text::LoadedText text;
+  std::unique_ptr<rlhf::LanguageModelLearner> learner;
+  std::vector<std::vector<int32_t>> prompts;  // of samples.prompts
+};
+
+// Throws UserError for text, model, tokenizer and prompts that do not fit each other.
+LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerFactory& factory);
+
+// What a learner is made from.
+rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer);
+
+// The lines of --dry-run.
+std::string DryRunLines(const LanguageSetup& setup);
+
+// A view of a batch; the batch outlives it.
+rollout::SequenceBatch ViewOf(const text::TokenBatch& batch);
+// The sum of the losses of all batches, in order. `stop` is asked between batches: true ends it
+// there.
+rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner,
+                              const std::vector<text::TokenBatch>& batches,
+                              bool (*stop)() = nullptr);
+
+}  // namespace pawl::train

@@ -1,0 +1,51 @@
+// The checkpoints of a run of any stage: when one is due, what a resume goes on from, and the file
+// that names the best one. Learner's thread; the writing itself is CheckpointWriter's.
+#pragma once
+#include <optional>
+#include <string>
+
+#include "core/clock.h"
+#include "train/checkpoint_writer.h"
+#include "train/run_config.h"
+#include "train/run_folder.h"
+
+namespace pawl::train {
+
+// The best evaluation so far; part of the training state.
+struct BestScore {
+  double score = 0;
+  int64_t step = -1;  // of its checkpoint; -1: no evaluation yet
+};
+
+class RunCheckpoints {
+ public:
+  RunCheckpoints(const RunFolder& folder, const CheckpointConfig& config)
+      : folder_(folder), config_(config), writer_(folder.checkpoints(), config.keep) {}
+
+  // The newest checkpoint that reads whole. Those refused are named in the log and set aside: they
+  // must not count among the newest when old ones are removed.
+  std::optional<FoundCheckpoint> TakeNewest();
+  // Training goes on after `updates`. `saved`: that checkpoint is there already.
+  void Begin(int64_t updates, bool saved);
+  // Whether checkpoint.every_updates asks for one now: 0 aims at 1.5 s of work between two, and at
+  // no more than a twentieth of the time for saving.
+  bool Due(int64_t updates) const;
+  bool IsSaved(int64_t updates) const { return last_ == updates; }
+  // Hands the files over; best.json follows its checkpoint onto the disk where that is this one.
+  void Save(int64_t step, int64_t updates, nn::CheckpointFiles files, const BestScore& best);
+  // Writes best.json anew: a process may have died between a checkpoint and it.
+  void WriteBest(const BestScore& best) const;
+  // Returns when everything is on the disk.
+  void Wait() { writer_.Wait(); }
+
+ private:
+  RunFolder folder_;
+  CheckpointConfig config_;
+  CheckpointWriter writer_;
+  double started_ = core::MonotonicSeconds();
+  double save_s_ = 0;  // of the last one
+  int64_t first_ = 0;  // update this process began at
+  int64_t last_ = -1;  // update of the last checkpoint
+};
+
+}  // namespace pawl::train
