@@ -79,7 +79,7 @@ struct SftConfig {
     v.Field("sequences", sequences, {.help = "sequences of an update", .min = 1, .max = 1'000'000});
     v.Field("micro_batch_tokens", micro_batch_tokens,
             {.help = "tokens computed at a time, at least one sequence; 0 = chosen by memory; same "
-                     "results but for rounding",
+                     "results for any",
              .min = 0,
              .unit = "tokens"});
     v.Field("learning_rate", learning_rate,

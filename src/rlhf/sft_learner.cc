@@ -54,8 +54,9 @@ void SetFamily(nn::ModelFamily family, nn::ModelConfig& config) {
 }
 
 const char* DtypeName(SavedDtype dtype) {
-  return dtype == SavedDtype::kBfloat16 ? "bfloat16"
-                                        : dtype == SavedDtype::kFloat16 ? "float16" : "float32";
+  return dtype == SavedDtype::kBfloat16  ? "bfloat16"
+         : dtype == SavedDtype::kFloat16 ? "float16"
+                                         : "float32";
 }
 
 nn::ModelConfig NewModel(const LearnerRequest& request) {
@@ -119,9 +120,9 @@ int64_t DefaultMicroBatch(const nn::ModelConfig& config, bool recompute) {
   constexpr double kBytes = 1e9;
   constexpr int64_t kMost = 4096;
   const int64_t kept = 4 * config.width + config.qkv_width() + 2 * config.intermediate;
-  const double floats = static_cast<double>(recompute ? config.width : kept) *
-                            static_cast<double>(config.layers) +
-                        static_cast<double>(kept);
+  const double floats =
+      static_cast<double>(recompute ? config.width : kept) * static_cast<double>(config.layers) +
+      static_cast<double>(kept);
   return std::clamp(static_cast<int64_t>(kBytes / (4 * floats)), int64_t{256}, kMost);
 }
 
@@ -248,7 +249,8 @@ LearnerInfo InfoOf(const nn::ModelConfig& config, nn::LanguageTrainer& trainer,
       trainer.Description());
   info.vocab = config.vocab;
   info.max_positions = config.max_positions;
-  info.flops_per_token = nn::TrainingFlopsPerToken(config, request.context);
+  info.flops_per_token = nn::TrainingFlopsPerToken(
+      config, request.context > 0 ? request.context : config.max_positions);
   info.eos_ids.assign(config.eos_ids.begin(), config.eos_ids.end());
   return info;
 }
