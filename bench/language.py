@@ -103,9 +103,8 @@ def step_05b(folder, rounds):
 
 def load_15m(folder, rounds):
     train("sft_15m.toml", folder, 1)
-    text = random_text(folder, 5_000)
-    command = [PAWL, "eval", pathlib.Path(folder) / "run/model", "--data", text, "--context", "256", "--max-tokens",
-               "256", "--json"]
+    text = random_text(folder, 257)  # one window
+    command = [PAWL, "eval", pathlib.Path(folder) / "run/model", "--data", text, "--json"]
     seconds = []
     for _ in range(5 * rounds):
         begin = time.perf_counter()
