@@ -101,7 +101,7 @@ TEST_P(AdamWOf, BitsDoNotDependOnThreadsOrParts) {
 TEST_P(AdamWOf, TheRoundedCopyKeepsInfinityNaNAndTies) {
   Team team(1);
   const float inf = std::numeric_limits<float>::infinity();
-  const float nan = std::bit_cast<float>(0x7f800001u);  // its payload lies in the lost half
+  const float nan = std::bit_cast<float>(0x7fffffffu);  // one more would be -0
   std::vector<float> p = {
       inf,     -inf, nan, std::bit_cast<float>(0x3f808000u), std::bit_cast<float>(0x3f818000u),
       3.4e38f, -0.0f};
@@ -136,6 +136,28 @@ TEST_P(AdamWOf, SquaredNormIsTheSameBitsOnAnyThreadsAndNearDouble) {
       EXPECT_EQ(SquaredNorm(g.data(), count, team), norm);
     }
   }
+}
+
+TEST_P(AdamWOf, SquaredNormAddsRunsOf1024InDouble) {
+  if (!HasFma(GetParam())) GTEST_SKIP() << "bits are promised where there is an FMA";
+  constexpr int64_t kCount = 70001;
+  const Rows g = Rows::Random(1, kCount, 4);
+  double want = 0, block = 0;
+  for (int64_t run = 0; run < kCount; run += 1024) {
+    float lanes[16] = {};
+    for (int64_t i = run; i < std::min(run + 1024, kCount); ++i) {
+      lanes[i % 16] = std::fma(g(0, i), g(0, i), lanes[i % 16]);
+    }
+    for (int half = 8; half > 0; half /= 2) {
+      for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+    }
+    block += lanes[0];
+    if ((run + 1024) % 65536 != 0) continue;
+    want += block;
+    block = 0;
+  }
+  Team team(2);
+  EXPECT_EQ(SquaredNorm(g.data(), kCount, team), want + block);
 }
 
 PAWL_ON_EVERY_TARGET(AdamWOf);

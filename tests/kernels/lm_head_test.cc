@@ -195,6 +195,8 @@ TEST_P(LmHead, TheLossIsCalledOnTheCallersThreadChunkByChunk) {
   const TokenLoss loss = [&](int64_t first, auto log_prob, auto entropy, auto dlog, auto dent) {
     EXPECT_EQ(std::this_thread::get_id(), caller);
     EXPECT_TRUE(entropy.size() == dlog.size() && log_prob.size() == dent.size());
+    for (float d : dent) EXPECT_EQ(d, 0);  // not the last chunk's
+    std::fill(dent.begin(), dent.end(), 1.0f);
     calls.emplace_back(first, log_prob.size());
   };
   LmHeadArgs args = c.Args();
