@@ -1,9 +1,12 @@
 // Causal grouped attention, forward, backward and decode, beside LibTorch's scaled dot product
 // attention on the same shape and threads, and beside what the cores can do: multiply-add rate and
 // read bandwidth are measured in the same rounds, alternating with the contenders. Operations are
-// those that causality needs. One JSON object per case, then a line on stderr.
+// those that causality needs. Shares are also given of the processor time that a call got, which
+// does not count what other users of a busy machine took. One JSON object per case, then a line on
+// stderr.
 //   attention_bench [--only NAME] [--rounds N] [--seconds S] [--threads N] [--no-peer]
 #include <fmt/format.h>
+#include <time.h>
 #include <torch/torch.h>
 
 #include <CLI/CLI.hpp>
@@ -44,19 +47,33 @@ struct Figure {
   }
 };
 
-// Seconds per call of f: median over `seconds`.
-double TimePerCall(const std::function<void()>& f, double seconds) {
+// Of one call: seconds by the clock, and of processors, over all threads.
+struct Cost {
+  double wall = 0, cpu = 0;
+};
+
+double CpuSeconds() {
+  timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+// Cost of a call of f: medians over `seconds`.
+Cost TimePerCall(const std::function<void()>& f, double seconds) {
   f();
-  std::vector<double> samples;
+  std::vector<double> wall, cpu;
   const double end = core::MonotonicSeconds() + seconds;
-  for (double start = core::MonotonicSeconds(); start < end || samples.empty();) {
+  while (core::MonotonicSeconds() < end || wall.empty()) {
+    const double cpu_start = CpuSeconds(), start = core::MonotonicSeconds();
     f();
-    const double now = core::MonotonicSeconds();
-    samples.push_back(now - start);
-    start = now;
+    wall.push_back(core::MonotonicSeconds() - start);
+    cpu.push_back(CpuSeconds() - cpu_start);
   }
-  std::nth_element(samples.begin(), samples.begin() + samples.size() / 2, samples.end());
-  return samples[samples.size() / 2];
+  auto median = [](std::vector<double>& x) {
+    std::nth_element(x.begin(), x.begin() + x.size() / 2, x.end());
+    return x[x.size() / 2];
+  };
+  return {median(wall), median(cpu)};
 }
 
 struct Shape {
@@ -151,7 +168,7 @@ void BenchTraining(const Options& options, const Shape& shape) {
                                       Difference(batch.dq, grads[0], shape, shape.heads),
                                       Difference(batch.dk, grads[1], shape, shape.kv_heads),
                                       Difference(batch.dv, grads[2], shape, shape.kv_heads)});
-  Figure peak, ours[2], theirs[2], share[2];
+  Figure peak, ours[2], theirs[2], share[2], cpu_share[2];
   // two products of the scores' triangle forward, five backward
   const double pairs = shape.sequences * shape.heads * shape.length * (shape.length + 1) / 2.0;
   const double flops[2] = {4 * pairs * shape.head_dim, 10 * pairs * shape.head_dim};
@@ -159,21 +176,24 @@ void BenchTraining(const Options& options, const Shape& shape) {
     for (int pass = 0; pass < 2; ++pass) {
       const auto run = [&] { pass == 0 ? forward() : backward(); };
       const double before = MeasureFmaRate(options.threads, options.seconds / 4);
-      ours[pass].samples.push_back(TimePerCall(run, options.seconds));
+      const Cost cost = TimePerCall(run, options.seconds);
       const double rate = std::max(before, MeasureFmaRate(options.threads, options.seconds / 4));
       peak.samples.push_back(rate);
-      share[pass].samples.push_back(flops[pass] / ours[pass].samples.back() / rate);
+      ours[pass].samples.push_back(cost.wall);
+      share[pass].samples.push_back(flops[pass] / cost.wall / rate);
+      cpu_share[pass].samples.push_back(flops[pass] / cost.cpu / (rate / options.threads));
       if (options.no_peer) continue;
       theirs[pass].samples.push_back(TimePerCall(
-          [&] {
-            if (pass == 1) {
-              grad();
-            } else {
-              torch::NoGradGuard no_grad;
-              Sdpa(q, k, v, true);
-            }
-          },
-          options.seconds));
+                                         [&] {
+                                           if (pass == 1) {
+                                             grad();
+                                           } else {
+                                             torch::NoGradGuard no_grad;
+                                             Sdpa(q, k, v, true);
+                                           }
+                                         },
+                                         options.seconds)
+                                         .wall);
     }
   }
   for (int pass = 0; pass < 2; ++pass) {
@@ -185,13 +205,16 @@ void BenchTraining(const Options& options, const Shape& shape) {
                                  {"flops_per_s", flops[pass] / ours[pass].Median()},
                                  {"fma_flops_per_s", peak.Json()},
                                  {"share_of_fma", share[pass].Json()},
+                                 {"share_of_fma_in_cpu_time", cpu_share[pass].Json()},
                                  {"libtorch_s", theirs[pass].Json()},
                                  {"largest_difference", difference}};
     std::printf("%s\n", line.dump().c_str());
-    std::fprintf(stderr, "%-40s %8.3f ms %7.1f GFLOP/s, %.2f of FMA; LibTorch %8.3f ms, %.2fx\n",
-                 name.c_str(), ours[pass].Median() * 1e3, flops[pass] / ours[pass].Median() / 1e9,
-                 share[pass].Median(), theirs[pass].Median() * 1e3,
-                 theirs[pass].Median() / ours[pass].Median());
+    std::fprintf(
+        stderr,
+        "%-38s %8.3f ms %6.1f GFLOP/s, %.2f of FMA (%.2f in CPU time); LibTorch %8.3f ms, %.2fx\n",
+        name.c_str(), ours[pass].Median() * 1e3, flops[pass] / ours[pass].Median() / 1e9,
+        share[pass].Median(), cpu_share[pass].Median(), theirs[pass].Median() * 1e3,
+        theirs[pass].Median() / ours[pass].Median());
   }
 }
 
@@ -234,18 +257,22 @@ void BenchDecode(const Options& options, int64_t sequences, int64_t keys) {
     };
     Sdpa(tq, view(k), view(v), false);
   };
-  Figure ours, theirs, read, share, fma_share;
+  Figure ours, theirs, read, share, fma_share, cpu;
   const double bytes = layer * 2.0 * sizeof(float);
   const double flops = 4.0 * shape.heads * shape.head_dim * keys * sequences;
   for (int round = 0; round < options.rounds; ++round) {
     const double fma = MeasureFmaRate(options.threads, options.seconds / 4);
     const double before = MeasureReadBandwidth(options.threads, 8, options.seconds / 2);
-    ours.samples.push_back(TimePerCall(ours_call, options.seconds));
+    const Cost cost = TimePerCall(ours_call, options.seconds);
+    ours.samples.push_back(cost.wall);
     read.samples.push_back(
         std::max(before, MeasureReadBandwidth(options.threads, 8, options.seconds / 2)));
     share.samples.push_back(bytes / ours.samples.back() / read.samples.back());
     fma_share.samples.push_back(flops / ours.samples.back() / fma);
-    if (!options.no_peer) theirs.samples.push_back(TimePerCall(theirs_call, options.seconds));
+    cpu.samples.push_back(cost.cpu);
+    if (!options.no_peer) {
+      theirs.samples.push_back(TimePerCall(theirs_call, options.seconds).wall);
+    }
   }
   const auto name = fmt::format("decode {}", shape.Name());
   const nlohmann::json line = {{"case", name},
@@ -255,6 +282,7 @@ void BenchDecode(const Options& options, int64_t sequences, int64_t keys) {
                                {"bytes_per_s", bytes / ours.Median()},
                                {"read_bytes_per_s", read.Json()},
                                {"share_of_read", share.Json()},
+                               {"cpu_s", cpu.Json()},
                                {"share_of_fma", fma_share.Json()},
                                {"libtorch_s", theirs.Json()}};
   std::printf("%s\n", line.dump().c_str());

@@ -277,7 +277,8 @@ void AttentionForward(const AttentionForwardArgs& args, Team& team) {
     total += sequence.queries * args.shape.heads;
   }
   // rows of an item: many, to pay for packing K and V; fewer where threads would be idle
-  const int64_t item_rows = std::clamp<int64_t>(total / (4 * team.size()), 12, kAttentionItemRows);
+  const int64_t item_rows =
+      std::clamp<int64_t>(total / (4 * team.size()), 24, kAttentionItemRows) / 12 * 12;
   const int64_t chunks = (longest + item_rows - 1) / item_rows;
   const int64_t kv_heads = args.shape.kv_heads;
   const int64_t sequences = static_cast<int64_t>(args.sequences.size());

@@ -4,7 +4,10 @@
 // running (maximum, sum, accumulator) in block order; a score is one accumulator over the head's
 // width ascending, the output one accumulator over keys ascending; keys that a query may not see
 // are selected away, never multiplied by 0, whatever their memory holds. So a query's bits are the
-// same in training, prefill in any chunks, decode, and at any place of a packed batch.
+// same in training, prefill in any chunks, decode, and at any place of a packed batch. Exponentials
+// are powers of 2: each query element is multiplied by float32(scale * log2(e)), one rounding, as
+// it is read. A block's sum is 16 partial sums (key k of the block in sum k % 16), halves added to
+// halves; running sum = sum * correction + block's sum, rounded twice.
 #pragma once
 #include <cstdint>
 #include <span>

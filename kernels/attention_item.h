@@ -7,7 +7,7 @@ namespace pawl::kernels {
 
 // A row is one head's query at one position; rows go by position, then head of the group. An item
 // is some rows of one sequence and kv head.
-constexpr int64_t kAttentionItemRows = 256;  // at most, of a forward item
+constexpr int64_t kAttentionItemRows = 264;  // at most, of a forward item
 struct AttentionItem {
   const AttentionSequence* sequence;
   int64_t kv_head, first_row, rows;
