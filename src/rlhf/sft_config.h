@@ -114,8 +114,9 @@ struct SftConfig {
 struct LoraConfig {
   int64_t rank = 0;
   double alpha = 16, dropout = 0;
-  std::vector<std::string> target_modules = {"q_proj",  "k_proj",    "v_proj",   "o_proj",
-                                             "up_proj", "down_proj", "gate_proj"};
+  std::vector<std::string> target_modules = {"all-linear"};
+  std::string target_regex;
+  std::vector<std::string> modules_to_save;
   bool use_rslora = false;
   std::string path;
   template <class V>
@@ -125,7 +126,12 @@ struct LoraConfig {
     v.Field("alpha", alpha, {.help = "scale: alpha / rank", .min = 0});
     v.Field("dropout", dropout,
             {.help = "must be 0: repeatable runs have no dropout", .min = 0, .max = 0});
-    v.Field("target_modules", target_modules, {.help = "linear layers that get an adapter"});
+    v.Field("target_modules", target_modules,
+            {.help = "ends of the names of linear layers that get an adapter, or all-linear"});
+    v.Field("target_regex", target_regex,
+            {.help = "instead: a regular expression of whole names; empty = target_modules"});
+    v.Field("modules_to_save", modules_to_save,
+            {.help = "embedding, head or norms that are trained whole and saved with the adapter"});
     v.Field("use_rslora", use_rslora, {.help = "scale alpha / sqrt(rank) (Kalajdzievski 2023)"});
     v.Field("path", path, {.help = "PEFT adapter folder to go on with; empty = new ones"});
   }

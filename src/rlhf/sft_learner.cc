@@ -111,6 +111,11 @@ nn::LoraConfig AdapterOf(const LoraConfig& lora) {
   config.alpha = lora.alpha;
   config.rslora = lora.use_rslora;
   config.target_modules = lora.target_modules;
+  config.modules_to_save = lora.modules_to_save;
+  if (!lora.target_regex.empty()) {
+    config.target_modules = {lora.target_regex};
+    config.target_is_regex = true;
+  }
   return config;
 }
 
