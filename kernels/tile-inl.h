@@ -20,30 +20,40 @@ HWY_BEFORE_NAMESPACE();
 namespace pawl::kernels {
 namespace HWY_NAMESPACE {
 
-// Rows of 64 bytes of a panel, each kSteps k steps of 16 columns. Get: vector j of k step `step`.
+// Rows of 64 bytes of a panel, each kSteps k steps of 16 columns. Get: vector j of k step `step`;
+// `full`: the tile's accumulators leave no register for a constant.
 struct F32Panel {
   static constexpr int kSteps = 1;
-  static HWY_INLINE Vec Get(const std::byte* row, int j, int) {
+  static HWY_INLINE Vec Get(const std::byte* row, int j, int, bool) {
     return hn::Load(kTag, reinterpret_cast<const float*>(row) + j * kLanes);
   }
 };
 struct BF16Panel {
   static constexpr int kSteps = 2;
-  static HWY_INLINE Vec Get(const std::byte* row, int j, int step) {
+  static HWY_INLINE Vec Get(const std::byte* row, int j, int step, bool full) {
     const hn::RebindToUnsigned<Tag> du;
     const auto pair = hn::Load(du, reinterpret_cast<const uint32_t*>(row) + j * kLanes);
-    return hn::BitCast(
-        kTag, step == 0 ? hn::ShiftLeft<16>(pair) : hn::And(pair, hn::Set(du, 0xffff0000u)));
+    if (step == 0) return hn::BitCast(kTag, hn::ShiftLeft<16>(pair));
+    if (!full) return hn::BitCast(kTag, hn::And(pair, hn::Set(du, 0xffff0000u)));
+    // a constant that the compiler cannot keep: it would drive an accumulator out
+    alignas(64) static constexpr uint32_t kHigh[kPanel] = {
+        0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u,
+        0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u,
+        0xffff0000u, 0xffff0000u, 0xffff0000u, 0xffff0000u};
+    const uint32_t* high = kHigh;
+    asm volatile("" : "+r"(high));
+    return hn::BitCast(kTag, hn::And(pair, hn::Load(du, high)));
   }
 };
 
 // Accumulators of a register tile: enough to hide the latency of a multiply-add, few enough to
 // leave registers for the operands.
 #if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
-constexpr int kTileSums = 24;  // of 32 registers
+constexpr int kRegisters = 32;
 #else
-constexpr int kTileSums = 12;  // of 16
+constexpr int kRegisters = 16;
 #endif
+constexpr int kTileSums = kRegisters * 3 / 4;
 // Rows of the tallest tile that is `panels` panels wide.
 constexpr int MaxRows(int panels) { return std::clamp(kTileSums / (panels * kVectors), 1, 12); }
 // Panels of a tile with many rows: with one vector to a panel row, two of them halve the
@@ -77,6 +87,8 @@ template <class W, int MR, int P>
 HWY_NOINLINE void Tile(const TileArgs& args) {
   constexpr int kWide = kVectors * P;
   constexpr int kUnroll = 4;
+  // accumulators, weights, one of the left operand, one to spare
+  constexpr bool kFull = MR * kWide + (MR <= 2 ? 1 : kWide) + 2 > kRegisters - 3;
   const float* HWY_RESTRICT a = args.a;
   const std::byte* HWY_RESTRICT b = args.b;
   const std::byte* ahead = args.ahead;
@@ -99,7 +111,8 @@ HWY_NOINLINE void Tile(const TileArgs& args) {
   Each<MR>([&](auto m) PAWL_INLINE_LAMBDA { hwy::Prefetch(args.next_c + m * args.c_stride); });
   auto step = [&](auto u) PAWL_INLINE_LAMBDA {
     auto right = [&](auto j) PAWL_INLINE_LAMBDA {
-      return W::Get(b + j / kVectors * b_panel + u / W::kSteps * 64, j % kVectors, u % W::kSteps);
+      return W::Get(b + j / kVectors * b_panel + u / W::kSteps * 64, j % kVectors, u % W::kSteps,
+                    kFull);
     };
     if constexpr (MR <= 2) {
       // many panels: each vector is used at once, or there were too few registers
@@ -127,7 +140,11 @@ HWY_NOINLINE void Tile(const TileArgs& args) {
     for (int i = 0; i < lines; ++i, ahead += 64) {
       Each<P>([&](auto p) PAWL_INLINE_LAMBDA { hwy::Prefetch(ahead + p * b_panel); });
     }
-    Each<kUnroll>(step);
+    Each<kUnroll>([&](auto u) PAWL_INLINE_LAMBDA {
+      step(u);
+      // the compiler must not mix steps: it would run out of registers
+      asm volatile("" : "+r"(a), "+r"(b));
+    });
     a += kUnroll * MR;
     b += kUnroll / W::kSteps * 64;
   }
