@@ -57,8 +57,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-// Puts the folder `temporary`, whose files are synced, in the place of `folder`. An old one there is
-// exchanged for it in one step and removed last; a file system that cannot exchange has it as
+// Puts the folder `temporary`, whose files are synced, in the place of `folder`. An old one there
+// is exchanged for it in one step and removed last; a file system that cannot exchange has it as
 // <folder>.old for a moment.
 void CommitFolder(const std::filesystem::path& temporary, const std::filesystem::path& folder);
 // CRC-32C (Castagnoli) of the bytes; seed with a previous result to go on.

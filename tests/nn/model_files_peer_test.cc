@@ -20,7 +20,9 @@ using nlohmann::json;
 class TransformersPeer : public testing::Test {
  protected:
   void SetUp() override {
-    if (std::system((python_ + " -c 'import transformers' 2>/dev/null").c_str()) != 0) {
+    const std::string find =
+        " -c 'import importlib.util as u; exit(not u.find_spec(\"transformers\"))' 2>/dev/null";
+    if (std::system((python_ + find).c_str()) != 0) {
       GTEST_SKIP() << "no transformers in .venv-peers (bench/README.md tells how to make it)";
     }
     std::string pattern = testing::TempDir() + "pawl_model_XXXXXX";
