@@ -74,7 +74,8 @@ int Main(int argc, char** argv) {
     PAWL_LOG_(level, "{}: {}", warning.path, warning.text);
   });
   CLI::App app{
-      "Pawl trains policies by reinforcement learning: robot arms and other tasks in simulation."};
+      "Pawl trains policies by reinforcement learning (robot arms and other tasks in simulation) "
+      "and language models on text."};
   // a program with environments of its own (examples/custom_env) goes by its own name
   const std::string name = std::filesystem::path(argv[0]).filename();
   app.name(name);

@@ -276,6 +276,22 @@ TEST_F(Cli, EnvsAndConfigPrint) {
   EXPECT_EQ(Pawl("config printed.toml").out, printed.out);
 }
 
+TEST_F(Cli, TheStageDecidesWhichConfigAFileIs) {
+  std::ofstream(folder_ / "text.toml") << "stage = \"pretrain\"\n[data]\nfiles = [\"a.txt\"]\n"
+                                          "tokenizer = \"byte\"\n";
+  const Result printed = Pawl("config text.toml");
+  EXPECT_EQ(printed.exit_code, 0) << printed.err;
+  for (const char* part : {"total_updates = 1000", "[lora]", "rank = 0"})
+    EXPECT_NE(printed.out.find(part), std::string::npos) << part;
+  std::ofstream(folder_ / "printed.toml") << printed.out;
+  EXPECT_EQ(Pawl("config printed.toml").out, printed.out);
+  EXPECT_EQ(Pawl("train ok.toml --dry-run --set stage=ppo").exit_code, 0);
+  ExpectRefusal("train ok.toml --dry-run --set stage=sfd", {"stage", "pretrain"});
+  ExpectRefusal("train ok.toml --dry-run --set stage=sft", {"total_steps"});
+  ExpectRefusal("train text.toml --dry-run", {"a.txt", "does not exist", "data.files"});
+  ExpectRefusal("eval ok --data a.txt", {"--data", "policy"});
+}
+
 TEST_F(Cli, TheConfigDocIsUpToDate) {
   EXPECT_EQ(Pawl("config --markdown").out,
             core::ReadTextFile(fs::path(PAWL_SOURCE_DIR) / "docs/config.md"))

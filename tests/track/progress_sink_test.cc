@@ -93,6 +93,19 @@ TEST_F(ProgressSinkTest, SpeedAfterAResumeCountsOnlyNewSteps) {
   EXPECT_THAT(Output(), HasSubstr("1k steps/s"));
 }
 
+TEST_F(ProgressSinkTest, ALanguageRunCountsUpdatesAndShowsTokensAndLoss) {
+  ProgressOptions options = Options(0);
+  options.unit = "updates";
+  options.speed_of = "tokens";
+  options.first_step = 40000;
+  options.first_count = 4e6;
+  options.shown = {{"loss", "loss"}};
+  ProgressSink sink(std::move(options));
+  now_ = 10;
+  sink.Write(50000, {{"tokens", 4.5e6}, {"loss", 1.5678}, {"episode_return", 3}});
+  EXPECT_EQ(Output(), "reach   50 %  50k / 100k updates  50k tokens/s  loss 1.57  50 s left\n");
+}
+
 TEST_F(ProgressSinkTest, TheNumbersComeBeforeTheBarWhereTheTerminalIsNarrow) {
   for (const int width : {100, 80, 66, 60}) {
     ProgressOptions options = Options(1);

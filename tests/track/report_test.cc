@@ -90,6 +90,22 @@ TEST_F(ReportTest, LongRunsStaySmall) {
   EXPECT_LT(Report().size(), 400'000u);
 }
 
+TEST_F(ReportTest, SamplesAreTheNewestFirstAndNotTooMany) {
+  PutRun(2);
+  std::string lines;
+  for (int i = 1; i <= 100; ++i) {
+    for (const char* prompt : {"a", "b"})
+      lines += fmt::format("{{\"updates\":{},\"prompt\":\"{}\",\"text\":\"x<y\"}}\n", i, prompt);
+  }
+  Put("samples.jsonl", lines + "{\"updates\":101,\"pro");  // torn by a power cut
+  const std::string html = Report();
+  EXPECT_THAT(html, HasSubstr("<details open><summary>after 100 updates"));
+  EXPECT_THAT(html, HasSubstr("<b>b</b>x&lt;y"));
+  EXPECT_LT(html.find("after 95 updates"), html.find("after 5 updates"));
+  EXPECT_THAT(html, Not(HasSubstr("after 94 updates")));
+  EXPECT_THAT(html, Not(HasSubstr("after 101 updates")));
+}
+
 TEST_F(ReportTest, AFolderThatIsNoRunIsRefused) { EXPECT_THROW(WriteReport(folder_), Error); }
 
 }  // namespace
