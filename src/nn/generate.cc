@@ -32,34 +32,55 @@ int32_t Sample(std::span<const float> logits, const GenerateOptions& options, in
 }
 }  // namespace
 
-std::vector<int32_t> Generate(const DecoderModel& model, std::span<const int32_t> prompt,
-                              const GenerateOptions& options, kernels::Team& team) {
+namespace {
+// Appends to `ids` until `wanted` are there, an end token comes, or the model's positions are full.
+// True: ended.
+bool Extend(const DecoderModel& model, size_t wanted, const GenerateOptions& options,
+            std::vector<int32_t>& ids, int64_t& drawn, kernels::Team& team) {
   const ModelConfig& config = model.weights.config();
-  PAWL_CHECK(!prompt.empty(), "an empty prompt");
-  const int64_t capacity =
-      std::min(static_cast<int64_t>(prompt.size()) + options.tokens, config.max_positions);
-  PAWL_CHECK_LE(static_cast<int64_t>(prompt.size()), capacity, "tokens of the prompt");
+  const auto capacity = std::min(static_cast<int64_t>(wanted), config.max_positions);
   KvCache cache(config, capacity);
-  Decoder decoder(model.weights.shared_layout(), static_cast<int64_t>(prompt.size()),
+  Decoder decoder(model.weights.shared_layout(), static_cast<int64_t>(ids.size()),
                   KeepActivations::kNothing, team);
   std::vector<float> logits(static_cast<size_t>(config.vocab));
-  std::vector<int32_t> ids(prompt.begin(), prompt.end()), positions(prompt.size()), out;
+  std::vector<int32_t> input = ids, positions(ids.size());
   std::iota(positions.begin(), positions.end(), 0);
-  while (true) {
-    const auto rows = static_cast<int64_t>(ids.size());
+  while (ids.size() < wanted && cache.length() < capacity) {
+    const auto rows = static_cast<int64_t>(input.size());
     const DecoderSequence sequence{.rows = rows, .first_position = cache.length(), .cache = &cache};
     const float* hidden = decoder.Forward(
-        model, {.tokens = ids, .positions = positions, .sequences = {&sequence, 1}});
+        model, {.tokens = input, .positions = positions, .sequences = {&sequence, 1}});
     HeadLogits(model, hidden + (rows - 1) * config.width, 1, logits.data(), team);
-    const int32_t id = Sample(logits, options, cache.length());
-    out.push_back(id);
-    const bool ended =
-        std::find(config.eos_ids.begin(), config.eos_ids.end(), id) != config.eos_ids.end();
-    if (ended || static_cast<int64_t>(out.size()) >= options.tokens || cache.length() >= capacity)
-      return out;
-    ids.assign(1, id);
+    const int32_t id = Sample(logits, options, drawn++);
+    ids.push_back(id);
+    if (std::find(config.eos_ids.begin(), config.eos_ids.end(), id) != config.eos_ids.end())
+      return true;
+    input.assign(1, id);
     positions.assign(1, static_cast<int32_t>(cache.length()));
   }
+  return false;
+}
+}  // namespace
+
+std::vector<int32_t> Generate(const DecoderModel& model, std::span<const int32_t> prompt,
+                              const GenerateOptions& options, kernels::Team& team) {
+  const auto longest = static_cast<size_t>(model.weights.config().max_positions);
+  PAWL_CHECK(!prompt.empty(), "an empty prompt");
+  std::vector<int32_t> out;
+  int64_t drawn = 0;
+  std::vector<int32_t> text(prompt.begin(), prompt.end());
+  while (static_cast<int64_t>(out.size()) < options.tokens) {
+    // where positions end, the model goes on from the last half of them as if that were all
+    if (text.size() >= longest) {
+      text.erase(text.begin(), text.end() - static_cast<int64_t>(std::max<size_t>(longest / 2, 1)));
+    }
+    const size_t before = text.size();
+    const bool ended = Extend(model, before + static_cast<size_t>(options.tokens) - out.size(),
+                              options, text, drawn, team);
+    out.insert(out.end(), text.begin() + static_cast<int64_t>(before), text.end());
+    if (ended) break;
+  }
+  return out;
 }
 
 }  // namespace pawl::nn

@@ -10,12 +10,13 @@
 namespace pawl::nn {
 
 struct GenerateOptions {
-  int64_t tokens = 100;    // at most; ends at an end-of-sequence id, or where the context is full
+  int64_t tokens = 100;    // at most; ends at an end-of-sequence id
   double temperature = 1;  // 0: the most likely token
-  uint64_t seed = 1;       // a token's noise is keyed by (seed, position)
+  uint64_t seed = 1;       // a token's noise is keyed by (seed, index, its number)
   uint64_t index = 0;      // of the sample, so that samples of one seed differ
 };
-// The new ids, without the prompt; the end-of-sequence id, where one came, is the last.
+// The new ids, without the prompt; the end-of-sequence id, where one came, is the last. Where the
+// model's positions are full it goes on from the last half of the text as if that were all.
 std::vector<int32_t> Generate(const DecoderModel& model, std::span<const int32_t> prompt,
                               const GenerateOptions& options, kernels::Team& team);
 
