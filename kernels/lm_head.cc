@@ -12,13 +12,13 @@ namespace {
 constexpr int kSlot = 1;  // of Team::Shared: the kernels called here use 0
 
 // Tokens at once. Large chunks keep the products efficient and read W seldom; the workspace aims at
-// 128 MiB and 3/10 of the logits (a tenth of the three buffers of an eager loss), but does not fall
+// 256 MiB and 3/10 of the logits (a tenth of the three buffers of an eager loss), but does not fall
 // below 256 rows while these fit in 256 MB.
 int64_t ChunkRows(const LmHeadArgs& args) {
   const int64_t rows = std::max<int64_t>(args.rows, 1);
   if (args.chunk_rows > 0) return std::min(args.chunk_rows, rows);
   const int64_t row_bytes = std::max<int64_t>(args.vocab, 1) * 4;
-  const int64_t wanted = std::min((int64_t(128) << 20) / row_bytes, rows * 3 / 10);
+  const int64_t wanted = std::min((int64_t(256) << 20) / row_bytes, rows * 3 / 10);
   const int64_t least = std::min<int64_t>(256, 256'000'000 / row_bytes);
   const int64_t chunk = std::clamp<int64_t>(wanted, std::max<int64_t>(least, 1), rows + 256);
   // chunks of about the same size, so that no product is left with a few rows
