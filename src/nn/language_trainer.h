@@ -16,18 +16,9 @@
 #include "nn/decoder_weights.h"
 #include "nn/generate.h"
 #include "nn/lora.h"
+#include "nn/token_sequences.h"
 
 namespace pawl::nn {
-
-// Sequences end to end (the fields of rollout::SequenceBatch). A sequence runs through the model up
-// to the token before its last target; target i of the batch is the i-th token with is_target set,
-// sequences in order.
-struct TokenSequences {
-  std::span<const int32_t> tokens;     // [S]
-  std::span<const int32_t> starts;     // [B + 1]
-  std::span<const uint8_t> is_target;  // [S]
-};
-int64_t CountTargets(const TokenSequences& batch);
 
 struct AdamWSettings {
   double learning_rate = 1e-4, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
@@ -47,6 +38,7 @@ struct LanguageTrainerOptions {
   bool want_entropy = false;
 };
 
+// A sequence runs through the model up to the token before its last target.
 class LanguageTrainer {
  public:
   virtual ~LanguageTrainer() = default;

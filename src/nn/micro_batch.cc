@@ -1,8 +1,5 @@
 #include "nn/micro_batch.h"
 
-#include <algorithm>
-#include <numeric>
-
 #include "core/error.h"
 
 namespace pawl::nn {
@@ -27,10 +24,6 @@ void AddSequence(const TokenSequences& batch, int64_t begin, int64_t rows, Micro
   }
 }
 }  // namespace
-
-int64_t CountTargets(const TokenSequences& batch) {
-  return std::accumulate(batch.is_target.begin(), batch.is_target.end(), int64_t{0});
-}
 
 void ForEachMicroBatch(const TokenSequences& batch, int64_t max_tokens,
                        const std::function<void(const MicroBatch&)>& f) {

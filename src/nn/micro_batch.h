@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "nn/decoder.h"
-#include "nn/language_trainer.h"
+#include "nn/token_sequences.h"
 
 namespace pawl::nn {
 

@@ -268,9 +268,8 @@ Tensor TorchDecoder::Logits(const Tensor& hidden) const {
   return LmHeadLogits(rows, HeadSettings());
 }
 
-LmHeadRows TorchDecoder::TargetRows(const TokenSequences& sequences,
-                                    std::span<const uint8_t> is_target,
-                                    const Tensor& hidden) const {
+LmHeadRows TorchDecoder::TargetRows(const TokenSequences& sequences, const Tensor& hidden) const {
+  const auto is_target = sequences.is_target;
   PAWL_CHECK_EQ(is_target.size(), sequences.tokens.size());
   PAWL_CHECK_EQ(static_cast<size_t>(hidden.size(0)), sequences.tokens.size());
   for (size_t i = 0; i + 1 < sequences.starts.size(); ++i) {
@@ -289,17 +288,15 @@ LmHeadRows TorchDecoder::TargetRows(const TokenSequences& sequences,
 }
 
 LmHeadResult TorchDecoder::LogProb(const TokenSequences& sequences,
-                                   std::span<const uint8_t> is_target,
                                    double inverse_temperature) const {
   torch::NoGradGuard no_grad;
-  const LmHeadRows rows = TargetRows(sequences, is_target, Hidden(sequences));
+  const LmHeadRows rows = TargetRows(sequences, Hidden(sequences));
   return LmHeadLogProb(rows, HeadSettings(inverse_temperature));
 }
 
-LmHeadResult TorchDecoder::Gradient(const TokenSequences& sequences,
-                                    std::span<const uint8_t> is_target,
-                                    const kernels::TokenLoss& loss, double inverse_temperature) {
-  const LmHeadRows rows = TargetRows(sequences, is_target, Hidden(sequences));
+LmHeadResult TorchDecoder::Gradient(const TokenSequences& sequences, const kernels::TokenLoss& loss,
+                                    double inverse_temperature) {
+  const LmHeadRows rows = TargetRows(sequences, Hidden(sequences));
   Tensor dhidden;
   Tensor dweight = rows.weight.grad();
   const LmHeadResult result =
@@ -308,14 +305,12 @@ LmHeadResult TorchDecoder::Gradient(const TokenSequences& sequences,
   return result;
 }
 
-double TorchDecoder::CrossEntropyGradient(const TokenSequences& sequences,
-                                          std::span<const uint8_t> is_target,
-                                          double inverse_targets) {
+double TorchDecoder::CrossEntropyGradient(const TokenSequences& sequences, double inverse_targets) {
   const auto loss = [&](int64_t, std::span<const float>, std::span<const float>,
                         std::span<float> dlog_prob, std::span<float>) {
     std::fill(dlog_prob.begin(), dlog_prob.end(), static_cast<float>(-inverse_targets));
   };
-  const LmHeadResult result = Gradient(sequences, is_target, loss);
+  const LmHeadResult result = Gradient(sequences, loss);
   return -result.log_prob.sum(at::kDouble).item<double>() * inverse_targets;
 }
 

@@ -44,27 +44,24 @@ class TorchDecoder {
   void ZeroGradient() { gradient_.zero_(); }
 
   // Final hidden states [S, D] after the final norm, in float32 (float64 under kDouble).
-  // Differentiable: backward() adds to gradient().
+  // Differentiable: backward() adds to gradient(). Does not look at is_target.
   torch::Tensor Hidden(const TokenSequences& sequences) const;
   // [N, V] of hidden [N, D], for short N only; no gradient.
   torch::Tensor Logits(const torch::Tensor& hidden) const;
   // The head's rows for the targets in ascending order: token t is predicted from token t - 1 of
-  // `hidden` [S, D]. is_target [S]; throws where a sequence's first token is one.
-  LmHeadRows TargetRows(const TokenSequences& sequences, std::span<const uint8_t> is_target,
-                        const torch::Tensor& hidden) const;
+  // `hidden` [S, D]. Throws where a sequence's first token is a target.
+  LmHeadRows TargetRows(const TokenSequences& sequences, const torch::Tensor& hidden) const;
 
   LmHeadSettings HeadSettings(double inverse_temperature = 1) const;
 
   // Log-probability and entropy of the N targets, without gradient.
-  LmHeadResult LogProb(const TokenSequences& sequences, std::span<const uint8_t> is_target,
-                       double inverse_temperature = 1) const;
+  LmHeadResult LogProb(const TokenSequences& sequences, double inverse_temperature = 1) const;
   // Adds the gradient of a token-local loss of the N targets to gradient().
-  LmHeadResult Gradient(const TokenSequences& sequences, std::span<const uint8_t> is_target,
-                        const kernels::TokenLoss& loss, double inverse_temperature = 1);
+  LmHeadResult Gradient(const TokenSequences& sequences, const kernels::TokenLoss& loss,
+                        double inverse_temperature = 1);
   // The same for cross entropy: adds the gradient of sum(-log_prob) * inverse_targets, and returns
   // that sum. inverse_targets: 1 / targets of the whole step, of which this may be one part.
-  double CrossEntropyGradient(const TokenSequences& sequences, std::span<const uint8_t> is_target,
-                              double inverse_targets);
+  double CrossEntropyGradient(const TokenSequences& sequences, double inverse_targets);
 
  private:
   struct Batch;  // what the blocks need to know of a batch's sequences

@@ -5,16 +5,11 @@
 #include <torch/types.h>
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
-namespace pawl::nn {
+#include "nn/token_sequences.h"
 
-// Plain views of rollout::SequenceBatch's fields.
-struct TokenSequences {
-  std::span<const int32_t> tokens;  // [S] all sequences
-  std::span<const int32_t> starts;  // [B + 1] first token of each, none empty; starts[B] = S
-};
+namespace pawl::nn {
 
 // Consecutive sequences of one length: one attention call serves them.
 struct SequenceRun {
@@ -23,7 +18,8 @@ struct SequenceRun {
 
 class TorchSequences {
  public:
-  // Throws where starts are not ascending from 0 to S.
+  // Does not look at is_target. Throws where starts are not ascending from 0 to S, no sequence
+  // empty.
   TorchSequences(const TokenSequences& sequences, const torch::Device& device);
 
   const torch::Tensor& ids() const { return ids_; }              // [S] int64

@@ -71,13 +71,7 @@ TEST_P(DecoderParity, Bfloat16IsNoFartherFromTheTruthThanTransformers) {
 
 TEST_P(DecoderParity, LossAndEveryGradientAreThoseOfTransformers) {
   const LanguageGolden golden = ReadLanguageGolden(GetParam());
-  const auto tokens = golden.arrays.Get<int32_t>("tokens");
-  const auto& shape = golden.arrays.At("tokens").shape;
-  OwnedSequences batch;
-  for (int64_t b = 0; b < shape[0]; ++b) {
-    const auto sequence = tokens.subspan(b * shape[1], shape[1]);
-    batch.Add({sequence.begin(), sequence.end()});
-  }
+  const OwnedSequences batch = GoldenSequences(golden.arrays);
   const int64_t targets = CountTargets(batch.view());
   for (const bool recompute : {false, true}) {
     auto trainer = MakeCpuTrainer(golden.layout, From(golden.weights),

@@ -15,14 +15,8 @@ TEST(Gemma3Real, PerplexityIsThatOfTransformers) {
   if (!std::filesystem::exists(folder / "wikitext2.safetensors"))
     GTEST_SKIP() << "no real model in .cache/gemma3_270m (tests/goldens/make_gemma3.py)";
   const auto golden = core::ReadSafetensors((folder / "wikitext2.safetensors").string());
-  const auto tokens = golden.Get<int32_t>("tokens");
-  const auto& shape = golden.At("tokens").shape;
   const auto layout = std::make_shared<DecoderLayout>(ReadModelConfig(folder));
-  OwnedSequences batch;
-  for (int64_t b = 0; b < shape[0]; ++b) {
-    const auto sequence = tokens.subspan(b * shape[1], shape[1]);
-    batch.Add({sequence.begin(), sequence.end()});
-  }
+  const OwnedSequences batch = GoldenSequences(golden);
   auto trainer = MakeCpuTrainer(
       layout, [&](std::span<float> to) { ReadWeights(folder, *layout, to); },
       {.micro_batch_tokens = 512, .threads = core::NumCores(), .evaluate_only = true});

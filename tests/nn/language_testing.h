@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,12 @@
 #include "tests/goldens/goldens.h"
 
 namespace pawl::nn {
+
+// Multiplies tolerances: 0 shows the true residuals.
+inline double Scale() {
+  const char* scale = std::getenv("PAWL_TOLERANCE");
+  return scale == nullptr ? 1 : std::atof(scale);
+}
 
 // A recorded model of tests/goldens/language (make_language.py).
 struct LanguageGolden {
@@ -53,6 +60,19 @@ struct OwnedSequences {
     starts.push_back(static_cast<int32_t>(tokens.size()));
   }
 };
+// tokens [B, length] as B sequences, all but their first tokens learned.
+inline OwnedSequences RowsOf(std::span<const int32_t> tokens, int64_t length) {
+  OwnedSequences batch;
+  for (size_t at = 0; at < tokens.size(); at += static_cast<size_t>(length)) {
+    const auto row = tokens.subspan(at, static_cast<size_t>(length));
+    batch.Add({row.begin(), row.end()});
+  }
+  return batch;
+}
+// The same of an array `tokens` [B, S], as golden files have it.
+inline OwnedSequences GoldenSequences(const core::ArrayMap& arrays) {
+  return RowsOf(arrays.Get<int32_t>("tokens"), arrays.At("tokens").shape.at(1));
+}
 inline OwnedSequences RandomSequences(const std::vector<int64_t>& lengths, int64_t vocab,
                                       uint64_t seed, int64_t prompt = 1) {
   core::Philox rng(seed, core::Role::kTest, 0, 0);

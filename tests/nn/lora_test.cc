@@ -30,16 +30,6 @@ class PeftParity : public testing::TestWithParam<Case> {
     folder_ = GoldensFolder() / "lora" / GetParam().name;
     golden_ = core::ReadSafetensors((folder_ / "golden.safetensors").string());
   }
-  OwnedSequences Batch() const {
-    const auto tokens = golden_.Get<int32_t>("tokens");
-    const auto& shape = golden_.At("tokens").shape;
-    OwnedSequences batch;
-    for (int64_t b = 0; b < shape[0]; ++b) {
-      const auto sequence = tokens.subspan(b * shape[1], shape[1]);
-      batch.Add({sequence.begin(), sequence.end()});
-    }
-    return batch;
-  }
   std::unique_ptr<LanguageTrainer> Trainer(int64_t micro = 4096, int threads = 2) const {
     return MakeCpuTrainer(
         base_.layout, From(base_.weights),
@@ -91,7 +81,7 @@ TEST_P(PeftParity, LogitsApartAndMergedAreThoseOfPeft) {
 }
 
 TEST_P(PeftParity, LossAndEveryGradientAreThoseOfPeft) {
-  const auto batch = Batch();
+  const auto batch = GoldenSequences(golden_);
   const int64_t targets = CountTargets(batch.view());
   auto trainer = Trainer();
   std::vector<float> log_prob(targets);
@@ -112,7 +102,7 @@ TEST_P(PeftParity, LossAndEveryGradientAreThoseOfPeft) {
 }
 
 TEST_P(PeftParity, TheGradientDoesNotDependOnMicroBatchesOrThreads) {
-  const auto batch = Batch();
+  const auto batch = GoldenSequences(golden_);
   std::vector<float> log_prob(CountTargets(batch.view()));
   std::vector<std::vector<float>> all;
   for (const auto& [micro, threads] : {std::pair{4096, 2}, {4096, 1}, {1, 3}}) {
@@ -132,7 +122,7 @@ TEST_P(PeftParity, TheGradientDoesNotDependOnMicroBatchesOrThreads) {
 }
 
 TEST_P(PeftParity, StepsMoveTheAdapterOnlyAndWrittenFilesReadBackTheSame) {
-  const auto batch = Batch();
+  const auto batch = GoldenSequences(golden_);
   std::vector<float> log_prob(CountTargets(batch.view()));
   auto trainer = Trainer();
   for (int step = 1; step <= 3; ++step) {

@@ -6,43 +6,18 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/rng.h"
-#include "core/safetensors.h"
-#include "tests/goldens/goldens.h"
-#include "tests/nn/language_golden.h"
+#include "tests/nn/language_testing.h"
 
 namespace pawl::nn {
 namespace {
 using torch::Tensor;
 
-std::vector<int32_t> Starts(const std::vector<int64_t>& lengths) {
-  std::vector<int32_t> starts{0};
-  for (const int64_t n : lengths) starts.push_back(starts.back() + static_cast<int32_t>(n));
-  return starts;
+double InverseTargets(const OwnedSequences& batch) {
+  return 1.0 / static_cast<double>(CountTargets(batch.view()));
 }
 
-// Sequences with everything but their first tokens learned.
-struct Batch {
-  std::vector<int32_t> tokens, starts;
-  std::vector<uint8_t> is_target;
-  TokenSequences view() const { return {.tokens = tokens, .starts = starts}; }
-  double inverse_targets() const {
-    return 1.0 / static_cast<double>(tokens.size() - starts.size() + 1);
-  }
-};
-
-Batch MakeBatch(std::vector<int32_t> tokens, const std::vector<int64_t>& lengths) {
-  Batch batch{.tokens = std::move(tokens), .starts = Starts(lengths)};
-  batch.is_target.assign(batch.tokens.size(), 1);
-  for (size_t i = 0; i < lengths.size(); ++i) batch.is_target[batch.starts[i]] = 0;
-  return batch;
-}
-
-Batch RandomBatch(int64_t vocab, const std::vector<int64_t>& lengths) {
-  core::Philox rng(9, core::Role::kTest, 0, 0);
-  std::vector<int32_t> tokens(Starts(lengths).back());
-  for (auto& token : tokens) token = static_cast<int32_t>(rng.Below(vocab));
-  return MakeBatch(std::move(tokens), lengths);
+OwnedSequences RandomBatch(const LanguageGolden& golden, const std::vector<int64_t>& lengths) {
+  return RandomSequences(lengths, golden.layout->config().vocab, /*seed=*/9);
 }
 
 Tensor AsTensor(const core::ArrayMap& arrays, const std::string& name) {
@@ -62,22 +37,15 @@ double Rms(const Tensor& a, const Tensor& b) {
 }
 
 TorchDecoder MakeDecoder(const LanguageGolden& golden, TorchDecoderSettings settings = {}) {
-  TorchDecoder decoder(golden.layout, settings);
+  TorchDecoder decoder(*golden.layout, settings);
   decoder.SetWeights(golden.weights);
   return decoder;
-}
-
-// The golden's sequences end to end.
-Batch GoldenBatch(const LanguageGolden& golden) {
-  const auto tokens = golden.arrays.Get<int32_t>("tokens");
-  const auto& shape = golden.arrays.At("tokens").shape;
-  return MakeBatch({tokens.begin(), tokens.end()}, std::vector<int64_t>(shape[0], shape[1]));
 }
 
 // [B, S, V]
 Tensor GoldenLogits(const TorchDecoder& decoder, const LanguageGolden& golden) {
   torch::NoGradGuard no_grad;
-  const Batch batch = GoldenBatch(golden);
+  const OwnedSequences batch = GoldenSequences(golden.arrays);
   return decoder.Logits(decoder.Hidden(batch.view())).view(golden.arrays.At("logits").shape);
 }
 
@@ -113,17 +81,16 @@ TEST_P(TorchDecoderGolden, LogitsLossAndGradientAreTransformers) {
   auto decoder = MakeDecoder(golden_);
   EXPECT_LT(Distance(GoldenLogits(decoder, golden_), AsTensor(golden_.arrays, "logits")),
             1e-4 * Scale());
-  const Batch batch = GoldenBatch(golden_);
-  const double loss =
-      decoder.CrossEntropyGradient(batch.view(), batch.is_target, batch.inverse_targets());
+  const OwnedSequences batch = GoldenSequences(golden_.arrays);
+  const double loss = decoder.CrossEntropyGradient(batch.view(), InverseTargets(batch));
   EXPECT_NEAR(loss, AsTensor(golden_.arrays, "loss").item<double>(), 4e-6 * Scale());
-  for (const ModelParameter& p : golden_.layout.parameters()) {
+  for (const ModelParameter& p : golden_.layout->parameters()) {
     Tensor expected = AsTensor(golden_.arrays, "grad/" + p.name);
     Tensor ours = ParameterGradient(decoder, p);
     ASSERT_EQ(ours.sizes(), expected.sizes()) << p.name;
     // transformers leaves the pad token's row of the embedding out of the gradient
-    const auto pad = golden_.layout.config().pad_id;
-    if (pad && p.offset == golden_.layout.embedding()) {
+    const auto pad = golden_.layout->config().pad_id;
+    if (pad && p.offset == golden_.layout->embedding()) {
       ours = ours.clone();
       ours[*pad] = expected[*pad];
     }
@@ -142,10 +109,10 @@ TEST_P(TorchDecoderGolden, Bfloat16IsNoFartherFromTheTruthThanTransformers) {
 
 // Relative to the gradient's norm; bfloat16 rounds by 2^-9, some 20 times in a row.
 TEST_P(TorchDecoderGolden, Bfloat16GradientIsNearFloat32s) {
-  const Batch batch = GoldenBatch(golden_);
+  const OwnedSequences batch = GoldenSequences(golden_.arrays);
   auto float32 = MakeDecoder(golden_), bfloat16 = MakeDecoder(golden_, {.compute = at::kBFloat16});
   for (auto* decoder : {&float32, &bfloat16}) {
-    decoder->CrossEntropyGradient(batch.view(), batch.is_target, batch.inverse_targets());
+    decoder->CrossEntropyGradient(batch.view(), InverseTargets(batch));
   }
   const Tensor error = bfloat16.gradient() - float32.gradient();
   EXPECT_LT((error.norm() / float32.gradient().norm()).item<double>(), 0.06 * Scale());
@@ -156,16 +123,17 @@ TEST_P(TorchDecoderGolden, PackedSequencesEqualTheSequencesAlone) {
   auto packed = MakeDecoder(golden_, {.compute = at::kDouble});
   auto alone = MakeDecoder(golden_, {.compute = at::kDouble});
   const std::vector<int64_t> lengths{5, 1, 19, 19, 8, 9, 9, 3};
-  const Batch batch = RandomBatch(golden_.layout.config().vocab, lengths);
-  const double inverse = batch.inverse_targets();
-  double loss = packed.CrossEntropyGradient(batch.view(), batch.is_target, inverse);
+  const OwnedSequences batch = RandomBatch(golden_, lengths);
+  const double inverse = InverseTargets(batch);
+  double loss = packed.CrossEntropyGradient(batch.view(), inverse);
   const Tensor hidden = packed.Hidden(batch.view()).detach();
   for (size_t i = 0; i < lengths.size(); ++i) {
     const auto first = batch.tokens.begin() + batch.starts[i];
-    const Batch one = MakeBatch({first, first + lengths[i]}, {lengths[i]});
+    OwnedSequences one;
+    one.Add({first, first + lengths[i]});
     const Tensor part = alone.Hidden(one.view()).detach();
     EXPECT_LT(Distance(part, hidden.narrow(0, batch.starts[i], lengths[i])), 1e-12 * Scale()) << i;
-    loss -= alone.CrossEntropyGradient(one.view(), one.is_target, inverse);
+    loss -= alone.CrossEntropyGradient(one.view(), inverse);
   }
   EXPECT_NEAR(loss, 0, 1e-12 * Scale());
   EXPECT_LT(Distance(packed.gradient(), alone.gradient()), 1e-12 * Scale());
@@ -173,13 +141,12 @@ TEST_P(TorchDecoderGolden, PackedSequencesEqualTheSequencesAlone) {
 }
 
 TEST_P(TorchDecoderGolden, ChunksOfTheHeadDoNotMatter) {
-  const Batch batch = GoldenBatch(golden_);
+  const OwnedSequences batch = GoldenSequences(golden_.arrays);
   std::vector<Tensor> gradients;
   std::vector<double> losses;
   for (const int64_t chunk : {1000, 1, 7}) {
     auto decoder = MakeDecoder(golden_, {.head_chunk_rows = chunk});
-    losses.push_back(
-        decoder.CrossEntropyGradient(batch.view(), batch.is_target, batch.inverse_targets()));
+    losses.push_back(decoder.CrossEntropyGradient(batch.view(), InverseTargets(batch)));
     gradients.push_back(decoder.gradient().clone());
   }
   const double largest = gradients[0].abs().max().item<double>();
@@ -190,12 +157,12 @@ TEST_P(TorchDecoderGolden, ChunksOfTheHeadDoNotMatter) {
 }
 
 TEST_P(TorchDecoderGolden, CheckpointingGivesTheSameGradient) {
-  const Batch batch = GoldenBatch(golden_);
+  const OwnedSequences batch = GoldenSequences(golden_.arrays);
   for (const auto compute : {at::kFloat, at::kBFloat16}) {
     auto plain = MakeDecoder(golden_, {.compute = compute});
     auto checkpointed = MakeDecoder(golden_, {.compute = compute, .checkpoint = true});
     for (auto* decoder : {&plain, &checkpointed}) {
-      decoder->CrossEntropyGradient(batch.view(), batch.is_target, batch.inverse_targets());
+      decoder->CrossEntropyGradient(batch.view(), InverseTargets(batch));
     }
     // the same operations on the same numbers: every bit
     EXPECT_TRUE(at::equal(plain.gradient(), checkpointed.gradient()));
@@ -206,7 +173,7 @@ TEST_P(TorchDecoderGolden, CheckpointingGivesTheSameGradient) {
 // A loss with entropy in it and a temperature, along random directions of all parameters at once.
 TEST_P(TorchDecoderGolden, GradientsEqualFiniteDifferences) {
   auto decoder = MakeDecoder(golden_, {.compute = at::kDouble, .head_chunk_rows = 4});
-  Batch batch = RandomBatch(golden_.layout.config().vocab, {12, 12, 3});
+  OwnedSequences batch = RandomBatch(golden_, {12, 12, 3});
   batch.is_target[5] = batch.is_target[14] = 0;
   constexpr double kEntropyCoef = 0.125, kInverseTemperature = 0.8;
   const kernels::TokenLoss loss = [](int64_t, std::span<const float>, std::span<const float>,
@@ -214,16 +181,16 @@ TEST_P(TorchDecoderGolden, GradientsEqualFiniteDifferences) {
     std::fill(dlog_prob.begin(), dlog_prob.end(), -1.0f);
     std::fill(dentropy.begin(), dentropy.end(), static_cast<float>(-kEntropyCoef));
   };
-  decoder.Gradient(batch.view(), batch.is_target, loss, kInverseTemperature);
+  decoder.Gradient(batch.view(), loss, kInverseTemperature);
   const auto value = [&] {
-    const auto out = decoder.LogProb(batch.view(), batch.is_target, kInverseTemperature);
+    const auto out = decoder.LogProb(batch.view(), kInverseTemperature);
     return -(out.log_prob + kEntropyCoef * out.entropy).sum().item<double>();
   };
   core::Philox rng(3, core::Role::kTest, 0, 0);
   const Tensor base = decoder.weights().clone();
   for (int i = 0; i < 3; ++i) {
     Tensor direction = at::zeros_like(base);
-    for (const ModelParameter& p : golden_.layout.parameters()) {
+    for (const ModelParameter& p : golden_.layout->parameters()) {
       for (size_t j = 0; j < p.count; ++j) {
         direction.data_ptr<double>()[p.offset + j] = rng.Normal();
       }
@@ -239,7 +206,7 @@ TEST_P(TorchDecoderGolden, GradientsEqualFiniteDifferences) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TorchDecoderGolden, ::testing::ValuesIn(kLanguageGoldens),
+INSTANTIATE_TEST_SUITE_P(All, TorchDecoderGolden, ::testing::ValuesIn(GoldenFamilies()),
                          [](const auto& info) { return info.param; });
 
 class TorchDecoderTest : public ::testing::Test {
@@ -256,22 +223,22 @@ TEST_F(TorchDecoderTest, WeightsComeBackBitForBit) {
 
 TEST_F(TorchDecoderTest, GradientsAddUpAndPaddingStaysZero) {
   auto decoder = MakeDecoder(golden_);
-  const Batch batch = GoldenBatch(golden_);
-  decoder.CrossEntropyGradient(batch.view(), batch.is_target, 0.25);
+  const OwnedSequences batch = GoldenSequences(golden_.arrays);
+  decoder.CrossEntropyGradient(batch.view(), 0.25);
   const Tensor once = decoder.gradient().clone();
-  decoder.CrossEntropyGradient(batch.view(), batch.is_target, 0.25);
+  decoder.CrossEntropyGradient(batch.view(), 0.25);
   // the head's part is added before the embedding's, and they are one matrix
   EXPECT_LT(Distance(decoder.gradient(), 2 * once), 1e-6 * once.abs().max().item<double>());
   Tensor padding = decoder.gradient().clone();
-  for (const ModelParameter& p : golden_.layout.parameters()) {
+  for (const ModelParameter& p : golden_.layout->parameters()) {
     padding.narrow(0, static_cast<int64_t>(p.offset), static_cast<int64_t>(p.count)).zero_();
   }
   EXPECT_EQ(padding.abs().max().item<float>(), 0);
   std::vector<float> copy(golden_.weights.size());
   decoder.CopyGradient(copy);
   EXPECT_EQ(
-      copy[golden_.layout.final_norm().weight],
-      decoder.gradient()[static_cast<int64_t>(golden_.layout.final_norm().weight)].item<float>());
+      copy[golden_.layout->final_norm().weight],
+      decoder.gradient()[static_cast<int64_t>(golden_.layout->final_norm().weight)].item<float>());
   decoder.ZeroGradient();
   EXPECT_EQ(decoder.gradient().abs().max().item<float>(), 0);
 }
@@ -279,10 +246,10 @@ TEST_F(TorchDecoderTest, GradientsAddUpAndPaddingStaysZero) {
 // Targets only choose rows: the loss of a subset is the subset's log-probabilities.
 TEST_F(TorchDecoderTest, TargetsArePredictedFromTheTokenBefore) {
   const auto decoder = MakeDecoder(golden_, {.compute = at::kDouble});
-  Batch batch = RandomBatch(golden_.layout.config().vocab, {6, 4});
+  OwnedSequences batch = RandomBatch(golden_, {6, 4});
   std::fill(batch.is_target.begin(), batch.is_target.end(), 0);
   batch.is_target[3] = batch.is_target[9] = 1;
-  const auto out = decoder.LogProb(batch.view(), batch.is_target);
+  const auto out = decoder.LogProb(batch.view());
   const Tensor log_p = at::log_softmax(decoder.Logits(decoder.Hidden(batch.view()).detach()), 1);
   ASSERT_EQ(out.log_prob.numel(), 2);
   EXPECT_NEAR(out.log_prob[0].item<double>(), log_p[2][batch.tokens[3]].item<double>(), 1e-12);
@@ -293,33 +260,32 @@ TEST_F(TorchDecoderTest, TargetsArePredictedFromTheTokenBefore) {
 
 TEST_F(TorchDecoderTest, NoTargetsIsNoGradient) {
   auto decoder = MakeDecoder(golden_);
-  Batch batch = RandomBatch(golden_.layout.config().vocab, {6, 4});
+  OwnedSequences batch = RandomBatch(golden_, {6, 4});
   std::fill(batch.is_target.begin(), batch.is_target.end(), 0);
-  EXPECT_EQ(decoder.CrossEntropyGradient(batch.view(), batch.is_target, 1), 0);
+  EXPECT_EQ(decoder.CrossEntropyGradient(batch.view(), 1), 0);
   EXPECT_EQ(decoder.gradient().abs().max().item<float>(), 0);
 }
 
 TEST_F(TorchDecoderTest, ImpossibleBatchesAreRefused) {
   auto decoder = MakeDecoder(golden_);
-  const auto refuses = [&](const Batch& batch) {
-    EXPECT_THROW(decoder.CrossEntropyGradient(batch.view(), batch.is_target, 1), Error);
+  const auto refuses = [&](const OwnedSequences& batch) {
+    EXPECT_THROW(decoder.CrossEntropyGradient(batch.view(), 1), Error);
   };
-  const int64_t vocab = golden_.layout.config().vocab;
-  Batch batch = RandomBatch(vocab, {6, 4});
+  const int64_t vocab = golden_.layout->config().vocab;
+  OwnedSequences batch = RandomBatch(golden_, {6, 4});
   batch.is_target[6] = 1;  // the first token of a sequence
   refuses(batch);
-  batch = RandomBatch(vocab, {6, 4});
+  batch = RandomBatch(golden_, {6, 4});
   batch.tokens[2] = static_cast<int32_t>(vocab);
   refuses(batch);
-  refuses(RandomBatch(vocab, {6, 0, 4}));  // an empty sequence
-  batch = RandomBatch(vocab, {6, 4});
+  refuses(RandomBatch(golden_, {6, 0, 4}));  // an empty sequence
+  batch = RandomBatch(golden_, {6, 4});
   batch.starts.back() = 9;
   refuses(batch);
   std::vector<float> short_weights(golden_.weights.size() - 1);
   EXPECT_THROW(decoder.SetWeights(short_weights), Error);
   const LanguageGolden gpt2 = ReadLanguageGolden("gpt2");
-  const Batch longer =
-      RandomBatch(gpt2.layout.config().vocab, {gpt2.layout.config().max_positions + 1});
+  const OwnedSequences longer = RandomBatch(gpt2, {gpt2.layout->config().max_positions + 1});
   EXPECT_THROW(MakeDecoder(gpt2).Hidden(longer.view()), Error);
 }
 

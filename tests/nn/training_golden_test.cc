@@ -29,11 +29,8 @@ class TrainingGolden : public testing::TestWithParam<std::string> {
     const auto& shape = golden_.At("tokens").shape;
     Result result;
     for (int64_t step = 0; step < shape[0]; ++step) {
-      OwnedSequences batch;
-      for (int64_t b = 0; b < shape[1]; ++b) {
-        const auto sequence = tokens.subspan((step * shape[1] + b) * shape[2], shape[2]);
-        batch.Add({sequence.begin(), sequence.end()});
-      }
+      const int64_t count = shape[1] * shape[2];
+      const OwnedSequences batch = RowsOf(tokens.subspan(step * count, count), shape[2]);
       std::vector<float> log_prob(CountTargets(batch.view()));
       const auto targets = static_cast<double>(log_prob.size());
       trainer->Gradient(batch.view(), MeanLoss(targets), log_prob, {});
