@@ -1,5 +1,5 @@
 // The families of decoder models by their names in a Hugging Face folder, and what a family fixes.
-// Used by the readers and writers of model configs only.
+// For those who make model configs: readers, writers, new models.
 #pragma once
 #include <cstdint>
 #include <string>

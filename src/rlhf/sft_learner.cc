@@ -8,6 +8,7 @@
 #include "core/thread_pool.h"
 #include "nn/language_trainer.h"
 #include "nn/lora_files.h"
+#include "nn/model_families.h"
 #include "nn/model_files.h"
 
 namespace pawl::rlhf {
@@ -25,32 +26,15 @@ int64_t DefaultIntermediate(const nn::ModelConfig& config) {
   return (8 * config.width / 3 + kMultiple - 1) / kMultiple * kMultiple;
 }
 
-// What a family is, apart from its sizes.
-void SetFamily(nn::ModelFamily family, nn::ModelConfig& config) {
-  config.family = family;
-  switch (family) {
-    case nn::ModelFamily::kLlama:
-    case nn::ModelFamily::kMistral:
-      break;
-    case nn::ModelFamily::kQwen2:
-      config.qkv_bias = true;
-      break;
-    case nn::ModelFamily::kQwen3:
-      config.qk_norm = true;
-      break;
-    case nn::ModelFamily::kGpt2:
-      config.norm = nn::NormKind::kLayer;
-      config.gated = false;
-      config.activation = kernels::FeedForwardActivation::kGeluTanh;
-      config.learned_positions = true;
-      config.qkv_bias = config.attention_out_bias = config.mlp_bias = true;
-      break;
-    case nn::ModelFamily::kGemma3:
-      config.norm_plus_one = config.sandwich_norm = config.qk_norm = true;
-      config.activation = kernels::FeedForwardActivation::kGeluTanh;
-      config.embedding_scale = std::sqrt(static_cast<double>(config.width));
-      break;
+// Layers that see the last `sliding_window` keys only: all of Mistral's, five of six of Gemma 3's.
+std::vector<bool> SlidingLayers(const nn::ModelConfig& config) {
+  constexpr int64_t kGemmaPattern = 6;
+  if (config.sliding_window == 0) return {};
+  std::vector<bool> sliding(static_cast<size_t>(config.layers), true);
+  if (config.family == nn::ModelFamily::kGemma3) {
+    for (int64_t i = 0; i < config.layers; ++i) sliding[i] = (i + 1) % kGemmaPattern != 0;
   }
+  return sliding;
 }
 
 const char* DtypeName(SavedDtype dtype) {
@@ -62,8 +46,11 @@ const char* DtypeName(SavedDtype dtype) {
 nn::ModelConfig NewModel(const LearnerRequest& request) {
   const ModelSection& section = request.model;
   nn::ModelConfig config;
+  config.family = section.family;
+  config.gated = section.family != nn::ModelFamily::kGpt2;
+  if (section.family == nn::ModelFamily::kGpt2 || section.family == nn::ModelFamily::kGemma3)
+    config.activation = kernels::FeedForwardActivation::kGeluTanh;
   config.width = section.width;
-  SetFamily(section.family, config);
   config.layers = section.layers;
   config.heads = section.heads;
   config.kv_heads = section.kv_heads > 0 ? section.kv_heads : section.heads;
@@ -75,11 +62,12 @@ nn::ModelConfig NewModel(const LearnerRequest& request) {
   config.norm_epsilon = section.norm_epsilon;
   config.rope.theta = config.local_rope.theta = section.rope_theta;
   config.sliding_window = section.sliding_window;
-  if (section.sliding_window > 0) config.sliding.assign(static_cast<size_t>(config.layers), true);
+  config.sliding = SlidingLayers(config);
   config.attention_scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
   config.tied = section.tied;
   config.dtype = DtypeName(section.dtype);
   config.eos_ids.assign(request.eos_ids.begin(), request.eos_ids.end());
+  nn::SetFamilySwitches(config);
   nn::CheckModelConfig(config, "[model]");
   return config;
 }
@@ -243,10 +231,8 @@ LearnerInfo InfoOf(const nn::ModelConfig& config, nn::LanguageTrainer& trainer,
     for (const auto* saved : lora->layout().saved())
       info.trained_parameters += static_cast<int64_t>(saved->count);
   }
-  static constexpr const char* kFamilies[] = {"llama", "mistral", "qwen2",
-                                              "qwen3", "gpt2",    "gemma3"};
   info.description = fmt::format(
-      "{}, {} layers of {}, {:.2f}M parameters{}, {}", kFamilies[static_cast<int>(config.family)],
+      "{}, {} layers of {}, {:.2f}M parameters{}, {}", nn::InfoOf(config.family).model_type,
       config.layers, config.width, static_cast<double>(info.parameters) / 1e6,
       info.trained_parameters == info.parameters
           ? ""
