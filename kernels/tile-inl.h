@@ -151,9 +151,8 @@ HWY_NOINLINE void Tile(const TileArgs& args) {
   for (; k + W::kSteps <= args.depth; k += W::kSteps, a += W::kSteps * MR, b += 64) {
     Each<W::kSteps>(step);
   }
-  if (k < args.depth)
-    step(std::integral_constant<int, 0>{});  // an odd last k: the lane's other
-                                             // half is not a step
+  // an odd last k: the other half of the lane is no step
+  if (k < args.depth) step(std::integral_constant<int, 0>{});
   Each<MR * kWide>([&](auto i) PAWL_INLINE_LAMBDA { hn::StoreU(sum[i], kTag, at(i)); });
 }
 

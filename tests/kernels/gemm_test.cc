@@ -140,11 +140,11 @@ TEST_P(GemmTest, EveryFormOfTheOperandsIsTheLawInEveryBit) {
 
 // Beyond one block of rows, of K, of columns; on more threads than there are cores.
 constexpr Case kLarge[] = {
-    {.m = 211, .n = 77, .k = 1103, .a_form = 0, .b_form = 1},
-    {.m = 2, .n = 1051, .k = 4501, .a_form = 1, .b_form = 0, .start = Start::kAccumulate},
-    {.m = 3, .n = 3301, .k = 701, .a_form = 2, .b_form = 5, .start = Start::kBias},
-    {.m = 333, .n = 40, .k = 529, .a_form = 1, .b_form = 0, .start = Start::kAccumulate},
-    {.m = 1030, .n = 9, .k = 601, .a_form = 4, .b_form = 3}};
+    {.m = 101, .n = 33, .k = 1103, .a_form = 0, .b_form = 1},
+    {.m = 2, .n = 1051, .k = 2101, .a_form = 1, .b_form = 0, .start = Start::kAccumulate},
+    {.m = 3, .n = 3021, .k = 701, .a_form = 2, .b_form = 5, .start = Start::kBias},
+    {.m = 205, .n = 24, .k = 529, .a_form = 1, .b_form = 0, .start = Start::kAccumulate},
+    {.m = 500, .n = 9, .k = 601, .a_form = 4, .b_form = 3}};
 
 TEST_P(GemmTest, BlocksDoNotShowInTheBits) {
   Team team(3);
