@@ -287,7 +287,7 @@ TEST_F(Cli, TheStageDecidesWhichConfigAFileIs) {
   EXPECT_EQ(Pawl("config printed.toml").out, printed.out);
   EXPECT_EQ(Pawl("train ok.toml --dry-run --set stage=ppo").exit_code, 0);
   ExpectRefusal("train ok.toml --dry-run --set stage=sfd", {"stage", "pretrain"});
-  ExpectRefusal("train ok.toml --dry-run --set stage=sft", {"total_steps"});
+  ExpectRefusal("train ok.toml --dry-run --set stage=sft", {"unknown key", "eval.final_episodes"});
   ExpectRefusal("train text.toml --dry-run", {"a.txt", "does not exist", "data.files"});
   ExpectRefusal("eval ok --data a.txt", {"--data", "policy"});
 }

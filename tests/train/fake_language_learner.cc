@@ -12,7 +12,9 @@ namespace pawl::train {
 namespace {
 
 void Count() {
-  if (FaultsOf().calls++ == FaultsOf().kill_at_call) raise(SIGKILL);
+  const int64_t call = FaultsOf().calls++;
+  if (call == FaultsOf().kill_at_call) raise(SIGKILL);
+  if (call == FaultsOf().interrupt_at_call) raise(SIGINT);
 }
 
 rlhf::LearnerInfo InfoOf(const rlhf::LearnerRequest& request) {

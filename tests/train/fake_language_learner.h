@@ -11,6 +11,7 @@ namespace pawl::train {
 // What goes wrong, and when. Of the process.
 struct Faults {
   int64_t kill_at_call = -1;       // SIGKILL at this call of any learner's method, counted from 0
+  int64_t interrupt_at_call = -1;  // Ctrl-C
   int64_t nan_at_update = -1;      // Update finds a gradient that is not finite
   int64_t worse_after_evals = -1;  // from this batch on evaluations report 1, 2, ... nats more
   int64_t calls = 0, evaluations = 0;

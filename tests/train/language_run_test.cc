@@ -185,6 +185,20 @@ TEST_F(LanguageRunTest, KilledAtAnyCallARunResumesToTheSameBits) {
   }
 }
 
+TEST_F(LanguageRunTest, InterruptedItSavesAndGoesOn) {
+  ASSERT_EQ(Run("reference"), 0);
+  const int64_t calls = FaultsOf().calls;
+  for (const int64_t call : {int64_t{9}, calls - 3}) {  // in an update; in the last evaluation
+    const std::string run = fmt::format("run{}", call);
+    FaultsOf() = {.interrupt_at_call = call};
+    EXPECT_EQ(Run(run), 130);
+    EXPECT_FALSE(fs::exists(folder_ / run / "summary.json"));
+    FaultsOf() = {};
+    ASSERT_EQ(Run(run, {}, /*resume=*/true), 0);
+    ExpectSame(run, "reference");
+  }
+}
+
 TEST_F(LanguageRunTest, GoesOnToALargerTotalButNotWithAnotherConfigOrText) {
   ASSERT_EQ(Run("run", {"train.schedule=constant"}), 0);
   EXPECT_EQ(Run("run", {"train.schedule=constant"}, /*resume=*/true), 0);  // finished already
