@@ -26,7 +26,8 @@ class Learner {
   // Current weights, flat, in the learner's own layout: kernels::MlpLayout or the module's
   // parameters (control), nn::DecoderLayout (language).
   virtual std::span<const float> Weights() const = 0;
-  virtual void Save(core::ArrayMap& out) const = 0;  // weights, optimizer, counters
+  // Weights, optimizer, counters. What it puts may view the learner's memory until its next call.
+  virtual void Save(core::ArrayMap& out) const = 0;
   virtual void Load(const core::ArrayMap& in) = 0;
 };
 

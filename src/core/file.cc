@@ -163,8 +163,11 @@ std::vector<std::byte> ReadBinaryFile(const fs::path& path) {
 }
 
 void WriteFileSynced(const fs::path& path, std::span<const std::byte> bytes) {
+  WriteFileSynced(path, std::span(&bytes, 1));
+}
+void WriteFileSynced(const fs::path& path, std::span<const std::span<const std::byte>> pieces) {
   Descriptor file("write", path, O_WRONLY | O_CREAT | O_TRUNC);
-  file.WriteAll(bytes);
+  for (const auto& piece : pieces) file.WriteAll(piece);
   file.Sync();
   file.Close();
 }

@@ -23,6 +23,9 @@ void WriteFileAtomic(const std::filesystem::path& path, std::span<const std::byt
 void WriteFileAtomic(const std::filesystem::path& path, std::string_view text);
 // Writes and fsyncs a file in place (used inside a folder that is renamed later).
 void WriteFileSynced(const std::filesystem::path& path, std::span<const std::byte> bytes);
+// The file is the pieces, one after the other.
+void WriteFileSynced(const std::filesystem::path& path,
+                     std::span<const std::span<const std::byte>> pieces);
 void WriteFileSynced(const std::filesystem::path& path, std::string_view text);
 void SyncFolder(const std::filesystem::path& folder);
 

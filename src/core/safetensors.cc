@@ -184,12 +184,19 @@ const char* Name(DType dtype) { return kDTypes[static_cast<size_t>(dtype)].first
 
 void ArrayMap::PutRaw(std::string name, DType dtype, std::span<const std::byte> data,
                       std::vector<int64_t> shape) {
+  auto copy = std::make_shared<const std::vector<std::byte>>(data.begin(), data.end());
+  PutRawView(std::move(name), dtype, *copy, std::move(shape));
+  arrays_.back().owned = std::move(copy);
+}
+
+void ArrayMap::PutRawView(std::string name, DType dtype, std::span<const std::byte> data,
+                          std::vector<int64_t> shape) {
   const auto size = CheckedSizeBytes(dtype, shape);
   PAWL_CHECK(size && *size == data.size(), "array '{}': shape [{}] of {} does not make {} bytes",
              name, fmt::join(shape, ", "), pawl::core::Name(dtype), data.size());
   PAWL_CHECK(name != "__metadata__", "this name is reserved");
   PAWL_CHECK(index_.try_emplace(name, arrays_.size()).second, "array '{}' exists already", name);
-  arrays_.push_back({std::move(name), dtype, std::move(shape), {data.begin(), data.end()}});
+  arrays_.push_back({std::move(name), dtype, std::move(shape), data, nullptr});
 }
 
 const NamedArray* ArrayMap::Find(std::string_view name) const {
@@ -231,21 +238,28 @@ std::string SafetensorsHeader(std::vector<ArrayInfo>& arrays,
   return std::string(reinterpret_cast<const char*>(&header_bytes), 8) + text;
 }
 
-std::vector<std::byte> ToSafetensors(const ArrayMap& arrays) {
+size_t SafetensorsPieces::size_bytes() const {
+  size_t size = header.size();
+  for (const auto& piece : data) size += piece.size();
+  return size;
+}
+
+SafetensorsPieces ToSafetensorsPieces(const ArrayMap& arrays) {
   std::vector<ArrayInfo> infos;
-  size_t data_bytes = 0;
-  for (const NamedArray& array : arrays.arrays()) {
+  for (const NamedArray& array : arrays.arrays())
     infos.push_back({array.name, array.dtype, array.shape});
-    data_bytes += array.data.size();
-  }
-  const std::string header = SafetensorsHeader(infos, arrays.metadata());
-  std::vector<std::byte> bytes(header.size() + data_bytes);
-  std::memcpy(bytes.data(), header.data(), header.size());
-  std::byte* out = bytes.data() + header.size();
-  for (const ArrayInfo& info : infos) {
-    const auto& data = arrays.At(info.name).data;
-    out = std::copy(data.begin(), data.end(), out);
-  }
+  SafetensorsPieces pieces;
+  pieces.header = SafetensorsHeader(infos, arrays.metadata());
+  for (const ArrayInfo& info : infos) pieces.data.push_back(arrays.At(info.name).data);
+  return pieces;
+}
+
+std::vector<std::byte> ToSafetensors(const ArrayMap& arrays) {
+  const SafetensorsPieces pieces = ToSafetensorsPieces(arrays);
+  std::vector<std::byte> bytes(pieces.size_bytes());
+  std::memcpy(bytes.data(), pieces.header.data(), pieces.header.size());
+  std::byte* out = bytes.data() + pieces.header.size();
+  for (const auto& piece : pieces.data) out = std::copy(piece.begin(), piece.end(), out);
   return bytes;
 }
 
@@ -300,6 +314,19 @@ ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& so
   arrays.metadata() = std::move(view.metadata);
   for (ArrayView& array : view.arrays) {
     arrays.PutRaw(std::move(array.name), array.dtype, array.data, std::move(array.shape));
+  }
+  return arrays;
+}
+
+ArrayMap BorrowSafetensors(std::span<const std::byte> bytes, const std::string& source) {
+  SafetensorsView view = ViewSafetensors(bytes, source);
+  ArrayMap arrays;
+  arrays.metadata() = std::move(view.metadata);
+  for (ArrayView& array : view.arrays) {
+    const bool aligned =
+        reinterpret_cast<uintptr_t>(array.data.data()) % SizeBytes(array.dtype) == 0;
+    const auto put = aligned ? &ArrayMap::PutRawView : &ArrayMap::PutRaw;
+    (arrays.*put)(std::move(array.name), array.dtype, array.data, std::move(array.shape));
   }
   return arrays;
 }

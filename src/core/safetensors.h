@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,7 +42,8 @@ struct NamedArray {
   std::string name;
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
-  std::vector<std::byte> data;
+  std::span<const std::byte> data;
+  std::shared_ptr<const std::vector<std::byte>> owned;  // what `data` views; null: not ours
 };
 
 class ArrayMap {
@@ -58,6 +60,13 @@ class ArrayMap {
   }
   void PutRaw(std::string name, DType dtype, std::span<const std::byte> data,
               std::vector<int64_t> shape);
+  // Without a copy: `values` must stay as they are while the map is in use.
+  template <class T>
+  void PutView(std::string name, std::span<const T> values, std::vector<int64_t> shape) {
+    PutRawView(std::move(name), DTypeOf<T>(), std::as_bytes(values), std::move(shape));
+  }
+  void PutRawView(std::string name, DType dtype, std::span<const std::byte> data,
+                  std::vector<int64_t> shape);
   void PutBytes(std::string name, std::span<const std::byte> data) {
     PutRaw(std::move(name), DType::kU8, data, {static_cast<int64_t>(data.size())});
   }
@@ -124,8 +133,18 @@ SafetensorsView ViewSafetensors(std::span<const std::byte> bytes, const std::str
 // Bytes of a safetensors file: header keys sorted by name; data from an offset divisible by 8, wide
 // elements first, so that every array is aligned to its element; no clock or host in it.
 std::vector<std::byte> ToSafetensors(const ArrayMap& arrays);
+// The same file as pieces that follow each other, its data where it lies in the map.
+struct SafetensorsPieces {
+  std::string header;
+  std::vector<std::span<const std::byte>> data;
+  size_t size_bytes() const;
+};
+SafetensorsPieces ToSafetensorsPieces(const ArrayMap& arrays);
 // Copies of what ViewSafetensors finds.
 ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& source);
+// Views of it: `bytes` must outlive the map. Arrays that are not aligned to their element are
+// copied.
+ArrayMap BorrowSafetensors(std::span<const std::byte> bytes, const std::string& source);
 ArrayMap ReadSafetensors(const std::string& path);
 
 }  // namespace pawl::core

@@ -37,7 +37,8 @@ fs::path CheckpointFolder(const fs::path& root, int64_t step) {
   return root / fmt::format("step_{:012d}", step);
 }
 
-void CommitCheckpoint(const fs::path& root, int64_t step, const CheckpointFiles& files) {
+void CommitCheckpoint(const fs::path& root, int64_t step, const CheckpointFiles& files,
+                      const CheckpointViews& views) {
   const fs::path folder = CheckpointFolder(root, step);
   fs::path temporary = folder;
   temporary += ".tmp";
@@ -52,14 +53,26 @@ void CommitCheckpoint(const fs::path& root, int64_t step, const CheckpointFiles&
   nlohmann::json index;
   index["format"] = "pawl-checkpoint-1";
   std::vector<fs::path> folders = {temporary};
-  for (const auto& [path, bytes] : files) {
+  const auto write = [&](const std::string& path, auto pieces) {
     const fs::path target = temporary / path;
     if (target.parent_path() != temporary && fs::create_directories(target.parent_path(), error)) {
       folders.push_back(target.parent_path());
     }
-    core::WriteFileSynced(target, std::span<const std::byte>(bytes));
-    index["files"][path] = {{"size", bytes.size()}, {"crc32c", core::Crc32c(bytes)}};
+    core::WriteFileSynced(target, pieces);
+    size_t size = 0;
+    uint32_t crc = 0;
+    for (const auto& piece : pieces) {
+      size += piece.size();
+      crc = core::Crc32c(piece, crc);
+    }
+    index["files"][path] = {{"size", size}, {"crc32c", crc}};
+  };
+  using Pieces = std::span<const std::span<const std::byte>>;
+  for (const auto& [path, bytes] : files) {
+    const std::span<const std::byte> whole(bytes);
+    write(path, Pieces(&whole, 1));
   }
+  for (const auto& [path, pieces] : views) write(path, Pieces(pieces));
   core::WriteFileSynced(temporary / kIndexName, index.dump(1) + "\n");
   core::WriteFileSynced(temporary / kCommitName, std::string_view(kCommitText));
   for (const auto& made : folders) core::SyncFolder(made);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,10 +19,14 @@ using CheckpointFiles = std::map<std::string, std::vector<std::byte>>;
 
 std::filesystem::path CheckpointFolder(const std::filesystem::path& root, int64_t step);
 
+// Further files, each as pieces that follow each other and stay as they are while they are written:
+// gigabytes that nobody wants twice in memory.
+using CheckpointViews = std::map<std::string, std::vector<std::span<const std::byte>>>;
+
 // Writes one checkpoint; an existing folder of the same step is set aside. Throws RunError (path,
 // reason) and leaves nothing but a .tmp folder behind when the disk is full or not writable.
-void CommitCheckpoint(const std::filesystem::path& root, int64_t step,
-                      const CheckpointFiles& files);
+void CommitCheckpoint(const std::filesystem::path& root, int64_t step, const CheckpointFiles& files,
+                      const CheckpointViews& views = {});
 
 struct CheckpointRef {
   int64_t step = 0;

@@ -67,7 +67,7 @@ class LanguageTrainer {
   // Goes on from a prompt (generate.h), on the CPU.
   virtual std::vector<int32_t> Generate(std::span<const int32_t> prompt,
                                         const GenerateOptions& options) = 0;
-  // Of what is trained: weights and moments.
+  // Of what is trained: weights and moments, as views until the next Step or Load.
   virtual void Save(core::ArrayMap& out) = 0;
   virtual void Load(const core::ArrayMap& in) = 0;
   virtual std::string Description() const = 0;  // "CPU kernels (AVX2, 2 threads), float32"

@@ -19,6 +19,7 @@ using nlohmann::json;
 constexpr const char* kHarmlessKeys[] = {
     // who made the file
     "_name_or_path",
+    "_model_name_or_path",
     "name_or_path",
     "transformers_version",
     "_commit_hash",
@@ -89,6 +90,7 @@ constexpr const char* kHarmlessKeys[] = {
     "suppress_tokens",
     "begin_suppress_tokens",
     "sep_token_id",
+    "unk_token_id",
     "decoder_start_token_id",
 };
 

@@ -124,7 +124,7 @@ void TrainedParameters::Step(const AdamWSettings& settings, float scale, int64_t
 void TrainedParameters::Save(core::ArrayMap& out) const {
   for (const Range& range : ranges_) {
     const auto put = [&](const char* what, const float* values) {
-      out.Put<float>(std::string(what) + range.name, {values, range.count}, range.shape);
+      out.PutView<float>(std::string(what) + range.name, {values, range.count}, range.shape);
     };
     put("weight/", range.weight);
     put("adam_m/", m_.data() + range.state);

@@ -25,11 +25,11 @@ CheckpointWriter::~CheckpointWriter() {
 }
 
 void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect,
-                             std::function<void()> after) {
+                             std::function<void()> after, nn::CheckpointViews views) {
   Wait();
   {
     std::lock_guard lock(mutex_);
-    job_ = Job{step, std::move(files), std::move(protect), std::move(after)};
+    job_ = Job{step, std::move(files), std::move(protect), std::move(after), std::move(views)};
   }
   changed_.notify_all();
 }
@@ -57,7 +57,7 @@ void CheckpointWriter::Loop() {
     lock.unlock();
     std::exception_ptr error;
     try {
-      nn::CommitCheckpoint(root_, job.step, job.files);
+      nn::CommitCheckpoint(root_, job.step, job.files, job.views);
       if (job.after) job.after();
       nn::PruneCheckpoints(root_, keep_, job.protect);
     } catch (...) {

@@ -20,8 +20,9 @@ class CheckpointWriter {
   // Waits for the write before, then starts this one: the checkpoint, then `after` (files that name
   // it), then the removal of old ones but those in `protect`, so that no file ever names a
   // checkpoint that is not there.
+  // Memory behind `views` must stay as it is until Wait returns.
   void Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect,
-             std::function<void()> after = nullptr);
+             std::function<void()> after = nullptr, nn::CheckpointViews views = {});
   // Returns when nothing is being written; throws what the last write threw. A disk that hangs for
   // minutes ends the program with one line: a thread inside a write cannot be given up.
   void Wait();
@@ -32,6 +33,7 @@ class CheckpointWriter {
     nn::CheckpointFiles files;
     std::vector<int64_t> protect;
     std::function<void()> after;
+    nn::CheckpointViews views;
   };
   void Loop();
   std::filesystem::path root_;

@@ -71,7 +71,7 @@ Subject FromRun(const fs::path& path, const EvaluateOptions& options,
   request.evaluate_only = true;
   subject.learner = factory(request);
   subject.learner->Load(
-      core::FromSafetensors(found.files.at("state/training.safetensors"), subject.name));
+      core::BorrowSafetensors(found.files.at("state/training.safetensors"), subject.name));
   return subject;
 }
 

@@ -15,6 +15,10 @@
 
 namespace pawl::train {
 namespace {
+constexpr const char* kTrainingState = "state/training.safetensors";
+// A larger training state is written from where it lies, while the learner waits: gigabytes twice
+// in memory would cost more.
+constexpr size_t kCopiedStateBytes = size_t{256} << 20;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMeasureSeconds = 0.05;
 
@@ -134,7 +138,7 @@ bool LanguageRun::LoadNewest() {
   const auto found = checkpoints_.TakeNewest();
   if (!found) return false;
   const std::string source = found->folder.string();
-  const auto arrays = core::FromSafetensors(found->files.at("state/training.safetensors"), source);
+  const auto arrays = core::BorrowSafetensors(found->files.at(kTrainingState), source);
   if (!std::ranges::equal(arrays.Get<int64_t>("loop/data_checksums"), checksums_)) {
     throw UserError({.what = fmt::format("cannot resume '{}': the text is not what it was",
                                          folder_.path.string()),
@@ -178,11 +182,20 @@ void LanguageRun::SaveCheckpoint() {
   clocks.PutScalar<double>("learning_s", state_.learning_s);
   clocks.PutScalar<double>("other_s", state_.other_s);
   nn::CheckpointFiles files;
-  files["state/training.safetensors"] = core::ToSafetensors(arrays);
+  nn::CheckpointViews views;
+  const core::SafetensorsPieces pieces = core::ToSafetensorsPieces(arrays);
+  if (pieces.size_bytes() <= kCopiedStateBytes) {
+    files[kTrainingState] = core::ToSafetensors(arrays);
+  } else {
+    auto& view = views[kTrainingState];
+    view.push_back(std::as_bytes(std::span(pieces.header)));
+    view.insert(view.end(), pieces.data.begin(), pieces.data.end());
+  }
   files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
   output_.Flush();  // no checkpoint before the metrics up to it are on the disk
   samples_.Flush();
-  checkpoints_.Save(state_.updates, state_.updates, std::move(files), state_.best);
+  checkpoints_.Save(state_.updates, state_.updates, std::move(files), state_.best,
+                    std::move(views));
 }
 
 void LanguageRun::Update() {
@@ -294,8 +307,7 @@ void LanguageRun::WriteModels(LanguageSummary& summary) {
   if (state_.best.step < 0 || state_.best.step == state_.updates) return;
   std::vector<std::string> skipped;
   const auto found = FindCheckpoint(folder_.path, /*best=*/true, skipped);
-  learner_.Load(
-      core::FromSafetensors(found.files.at("state/training.safetensors"), found.folder.string()));
+  learner_.Load(core::BorrowSafetensors(found.files.at(kTrainingState), found.folder.string()));
   WriteModelFolder(setup_, folder_.best_model());
   summary.best_model = true;
 }

@@ -46,7 +46,7 @@ bool RunCheckpoints::Due(int64_t updates) const {
 }
 
 void RunCheckpoints::Save(int64_t step, int64_t updates, nn::CheckpointFiles files,
-                          const BestScore& best) {
+                          const BestScore& best, nn::CheckpointViews views) {
   const double begin = core::MonotonicSeconds();
   std::vector<int64_t> protect;
   if (best.step >= 0) protect.push_back(best.step);
@@ -54,7 +54,9 @@ void RunCheckpoints::Save(int64_t step, int64_t updates, nn::CheckpointFiles fil
   if (best.step == step) {
     after = [path = folder_.best(), text = BestJson(best)] { core::WriteFileAtomic(path, text); };
   }
-  writer_.Start(step, std::move(files), protect, std::move(after));
+  const bool borrowed = !views.empty();
+  writer_.Start(step, std::move(files), protect, std::move(after), std::move(views));
+  if (borrowed) writer_.Wait();
   last_ = updates;
   save_s_ = core::MonotonicSeconds() - begin;
 }

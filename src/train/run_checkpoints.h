@@ -32,7 +32,9 @@ class RunCheckpoints {
   bool Due(int64_t updates) const;
   bool IsSaved(int64_t updates) const { return last_ == updates; }
   // Hands the files over; best.json follows its checkpoint onto the disk where that is this one.
-  void Save(int64_t step, int64_t updates, nn::CheckpointFiles files, const BestScore& best);
+  // With `views` it returns only when all is written.
+  void Save(int64_t step, int64_t updates, nn::CheckpointFiles files, const BestScore& best,
+            nn::CheckpointViews views = {});
   // Writes best.json anew: a process may have died between a checkpoint and it.
   void WriteBest(const BestScore& best) const;
   // Returns when everything is on the disk.

@@ -78,7 +78,7 @@ void ReadAndWrite(std::span<const std::byte> bytes) {
     const ArrayMap again = FromSafetensors(written, "again");
     Require(again.arrays().size() == arrays.arrays().size() && ToSafetensors(again) == written);
     for (const NamedArray& array : arrays.arrays())
-      Require(again.At(array.name).data == array.data);
+      Require(std::ranges::equal(again.At(array.name).data, array.data));
   } catch (const pawl::Error& error) {
     const std::string_view line = error.what();
     Require(line.find('\n') == line.npos && line.starts_with("fuzz: "));

@@ -191,8 +191,7 @@ TEST_F(ModelFiles, OldNamesAndBuffersAreUnderstood) {
   core::ArrayMap llama = Tensors("llama3");
   llama.Put<float>("model.layers.0.self_attn.rotary_emb.inv_freq", std::vector<float>(8), {8});
   const auto& embedding = llama.At("model.embed_tokens.weight");
-  llama.PutRaw("lm_head.weight", embedding.dtype, std::vector<std::byte>(embedding.data),
-               embedding.shape);
+  llama.PutRaw("lm_head.weight", embedding.dtype, embedding.data, embedding.shape);
   EXPECT_TRUE(Equal(Read(Folder("llama3", llama)), Read(Golden("llama3"))));
 }
 
