@@ -8,24 +8,16 @@
 #include "algos/ppo_loss.h"
 #include "core/error.h"
 #include "nn/actor_critic.h"
+#include "nn/torch_device.h"
 
 namespace pawl::algos {
 namespace {
 using torch::Tensor;
 
-torch::Device CheckedDevice(const std::string& device) {
-  if (device == "cuda" && !torch::cuda::is_available()) {
-    throw UserError({.what = "device is \"cuda\", but no CUDA device is usable here",
-                     .where = "device",
-                     .expected = "a CUDA device, or device = \"cpu\""});
-  }
-  return torch::Device(device);
-}
-
 class TorchBackend : public PpoBackend {
  public:
   TorchBackend(const kernels::MlpShape& shape, const std::string& device)
-      : layout_(shape), device_(CheckedDevice(device)) {
+      : layout_(shape), device_(nn::CheckedDevice(device)) {
     at::set_num_threads(1);  // parallelism is ours
   }
 

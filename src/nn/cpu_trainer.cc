@@ -9,7 +9,6 @@
 #include "kernels/embedding.h"
 #include "nn/decoder.h"
 #include "nn/language_trainer.h"
-#include "nn/lora_files.h"
 #include "nn/micro_batch.h"
 #include "nn/row_sums.h"
 #include "nn/trained_parameters.h"
@@ -24,7 +23,7 @@ class CpuTrainer : public LanguageTrainer {
       : options_(options),
         team_(options.threads),
         weights_(layout, options.compute),
-        lora_(MakeLora(weights_, fill, options)),
+        lora_(FillModel(weights_, fill, options)),
         trained_(weights_, lora_.get(), options.evaluate_only) {
     weights_.Refresh(team_);
     if (!options.evaluate_only) head_norms_ = core::Buffer<float>(HeadNormFloats(layout->config()));
@@ -85,21 +84,6 @@ class CpuTrainer : public LanguageTrainer {
   }
 
  private:
-  // Fills the masters, and makes the adapter where there is one.
-  static std::unique_ptr<LoraWeights> MakeLora(DecoderWeights& weights, const FillWeights& fill,
-                                               const LanguageTrainerOptions& options) {
-    fill(weights.master());
-    const DecoderLayout& layout = weights.layout();
-    if (!options.adapter_folder.empty()) {
-      return std::make_unique<LoraWeights>(
-          ReadAdapter(options.adapter_folder, layout, weights.master()));
-    }
-    if (!options.lora) return nullptr;
-    auto lora = std::make_unique<LoraWeights>(std::make_shared<LoraLayout>(layout, *options.lora));
-    InitializeLora(lora->layout(), options.seed, lora->values());
-    return lora;
-  }
-
   DecoderModel Model() const { return {.weights = weights_, .lora = lora_.get()}; }
   static DecoderRows Rows(const MicroBatch& part) {
     return {.tokens = part.tokens, .positions = part.positions, .sequences = part.sequences};
@@ -148,7 +132,7 @@ class CpuTrainer : public LanguageTrainer {
     args.inverse_temperature = 1 / options_.temperature;
     args.soft_cap = static_cast<float>(weights_.config().logit_soft_cap);
     args.log_prob = log_prob.data() + part.first_target;
-    args.entropy = entropy.empty() ? nullptr : entropy.data() + part.first_target;
+    args.entropy = EntropyOf(part, entropy);
     if (loss != nullptr) {
       args.loss = &shifted;
       args.dx = dembedding_.data();  // free until the backward writes it
@@ -157,6 +141,14 @@ class CpuTrainer : public LanguageTrainer {
     }
     kernels::LmHeadLoss(args, team_);
     if (loss != nullptr) ScatterHeadGradient(part, width);
+  }
+
+  // Where the head writes the part's entropies; nullptr where nobody asks for them.
+  float* EntropyOf(const MicroBatch& part, std::span<float> entropy) {
+    if (!entropy.empty()) return entropy.data() + part.first_target;
+    if (!options_.want_entropy) return nullptr;
+    entropy_.resize(part.targets.size());
+    return entropy_.data();
   }
 
   void ScatterHeadGradient(const MicroBatch& part, int64_t width) {
@@ -195,6 +187,7 @@ class CpuTrainer : public LanguageTrainer {
   core::Buffer<float> head_x_;                // [N, D] hidden states of targets
   core::Buffer<float> dhidden_, dembedding_;  // [T, D]
   core::Buffer<float> head_norms_;
+  std::vector<float> entropy_;  // [N] for the loss alone
   RowSums tied_rows_;
 };
 }  // namespace

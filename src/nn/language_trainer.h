@@ -1,5 +1,5 @@
 // What trains a language model, whatever it runs on: weights, gradient and AdamW's moments, behind
-// the few calls a learner needs. The CPU one is our kernels and bit-exact (cpu_trainer.h); the one
+// the few calls a learner needs. The CPU one is our kernels and bit-exact (cpu_trainer.cc); the one
 // on LibTorch (torch_trainer.h) serves CUDA and is the reference in tests. The learner's thread
 // only.
 #pragma once
@@ -35,7 +35,7 @@ struct LanguageTrainerOptions {
   uint64_t seed = 1;               // of a new adapter's weights
   bool evaluate_only = false;      // no gradient, no moments: Score, Generate and Load alone
   float temperature = 1;           // log-probabilities are of logits / temperature
-  bool want_entropy = false;
+  bool want_entropy = false;  // the loss sees entropies (else zeros) even where none are returned
 };
 
 // A sequence runs through the model up to the token before its last target.

@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -30,6 +31,12 @@ Tensor Activate(kernels::FeedForwardActivation activation, const Tensor& x) {
       return at::gelu(x);
   }
   throw Error("no such activation");
+}
+
+void CheckTokens(std::span<const int32_t> tokens, int64_t vocab) {
+  for (const int32_t token : tokens) {
+    PAWL_CHECK(token >= 0 && token < vocab, "token {} of a vocabulary of {}", token, vocab);
+  }
 }
 
 using BlockFunction = std::function<Tensor(const Tensor&)>;
@@ -62,16 +69,23 @@ class CheckpointedBlock : public torch::autograd::Function<CheckpointedBlock> {
 
 }  // namespace
 
-TorchDecoder::TorchDecoder(const DecoderLayout& layout, const TorchDecoderSettings& settings)
+TorchDecoder::TorchDecoder(const DecoderLayout& layout, const TorchDecoderSettings& settings,
+                           std::shared_ptr<const LoraLayout> lora)
     : layout_(layout),
       settings_(settings),
+      lora_(std::move(lora)),
+      trained_(layout_, lora_.get()),
       master_(settings.compute == at::kDouble ? at::kDouble : at::kFloat) {
   PAWL_CHECK(settings.compute == at::kFloat || settings.compute == at::kBFloat16 ||
              settings.compute == at::kDouble);
   const ModelConfig& c = layout_.config();
   const auto options = at::TensorOptions(settings.device).dtype(master_);
   weights_ = at::zeros({static_cast<int64_t>(layout_.size())}, options);
-  gradient_ = at::zeros_like(weights_);
+  if (settings_.learns) gradient_ = at::zeros({static_cast<int64_t>(trained_.size)}, options);
+  if (lora_ != nullptr) {
+    adapter_ = at::zeros({static_cast<int64_t>(lora_->size())}, options);
+    AddAdapterLeaves();
+  }
   AddLeaf(layout_.embedding(), {c.vocab, c.width});
   if (c.learned_positions) AddLeaf(layout_.position_embedding(), {c.max_positions, c.width});
   for (const LayerLayout& layer : layout_.layers()) {
@@ -96,14 +110,39 @@ TorchDecoder::TorchDecoder(const DecoderLayout& layout, const TorchDecoderSettin
   }
 }
 
-void TorchDecoder::AddLeaf(size_t offset, std::vector<int64_t> shape) {
+// state: where its gradient lies; kNone: it is frozen.
+Tensor TorchDecoder::MakeLeaf(const Tensor& flat, size_t offset, std::vector<int64_t> shape,
+                              size_t state) const {
   const int64_t count = std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies());
-  const auto part = [&](const Tensor& flat) {
-    return flat.narrow(0, static_cast<int64_t>(offset), count).view(shape).detach();
+  const auto part = [&](const Tensor& from, size_t at) {
+    return from.narrow(0, static_cast<int64_t>(at), count).view(shape).detach();
   };
-  Tensor leaf = part(weights_).requires_grad_(true);
-  leaf.mutable_grad() = part(gradient_);
+  Tensor leaf = part(flat, offset);
+  if (!settings_.learns || state == Projection::kNone) return leaf;
+  leaf.requires_grad_(true);
+  leaf.mutable_grad() = part(gradient_, state);
+  return leaf;
+}
+
+void TorchDecoder::AddLeaf(size_t offset, std::vector<int64_t> shape) {
+  size_t state = offset;
+  if (lora_ != nullptr) {
+    const auto& ranges = trained_.ranges;
+    const auto saved = std::find_if(ranges.begin(), ranges.end(), [&](const TrainedRange& range) {
+      return !range.in_adapter && range.weight == offset;
+    });
+    state = saved == ranges.end() ? Projection::kNone : saved->state;
+  }
+  const Tensor leaf = MakeLeaf(weights_, offset, std::move(shape), state);
   PAWL_CHECK(leaves_.emplace(offset, leaf).second);
+}
+
+void TorchDecoder::AddAdapterLeaves() {
+  for (const TrainedRange& range : trained_.ranges) {
+    if (!range.in_adapter) continue;
+    const Tensor leaf = MakeLeaf(adapter_, range.weight, range.shape, range.state);
+    PAWL_CHECK(adapter_leaves_.emplace(range.weight, leaf).second);
+  }
 }
 
 void TorchDecoder::AddLeaves(const NormWeights& norm, int64_t width) {
@@ -131,7 +170,7 @@ void TorchDecoder::CopyWeights(std::span<float> flat) const {
 }
 
 void TorchDecoder::CopyGradient(std::span<float> flat) const {
-  PAWL_CHECK_EQ(flat.size(), layout_.size());
+  PAWL_CHECK_EQ(flat.size(), trained_.size);
   at::from_blob(flat.data(), gradient_.sizes(), at::kFloat).copy_(gradient_);
 }
 
@@ -139,9 +178,7 @@ std::shared_ptr<const TorchDecoder::Batch> TorchDecoder::MakeBatch(
     const TokenSequences& sequences) const {
   torch::NoGradGuard no_grad;
   const ModelConfig& c = layout_.config();
-  for (const int32_t token : sequences.tokens) {
-    PAWL_CHECK(token >= 0 && token < c.vocab, "token {} of a vocabulary of {}", token, c.vocab);
-  }
+  CheckTokens(sequences.tokens, c.vocab);
   Batch batch{.sequences = TorchSequences(sequences, settings_.device)};
   if (c.learned_positions) PAWL_CHECK_LE(batch.sequences.longest(), c.max_positions);
   if (inv_freq_.defined()) batch.rotation = batch.sequences.Turn(inv_freq_);
@@ -161,7 +198,33 @@ Tensor TorchDecoder::Linear(const Projection& projection, const Tensor& x) const
   // no copies where the compute type is the master's
   std::optional<Tensor> bias;
   if (projection.bias != Projection::kNone) bias = Leaf(projection.bias).to(settings_.compute);
-  return at::linear(x.to(settings_.compute), Leaf(projection.weight).to(settings_.compute), bias);
+  const Tensor y =
+      at::linear(x.to(settings_.compute), Leaf(projection.weight).to(settings_.compute), bias);
+  const Tensor delta = Adapters(projection, x);
+  return delta.defined() ? y + delta.to(y.scalar_type()) : y;
+}
+
+// What the projection's adapters add to its outputs, scale (x A^T) B^T each on its own, in the
+// master type as on the CPU kernels; undefined without one.
+Tensor TorchDecoder::Adapters(const Projection& projection, const Tensor& x) const {
+  if (lora_ == nullptr) return {};
+  const Tensor input = x.to(master_);
+  std::vector<Tensor> parts;
+  int64_t done = 0;  // outputs
+  const auto fill_up_to = [&](int64_t end) {
+    if (end > done) parts.push_back(at::zeros({x.size(0), end - done}, input.options()));
+    done = end;
+  };
+  for (const LoraAdapter& adapter :
+       lora_->Within(projection.weight, static_cast<size_t>(projection.out * projection.in))) {
+    fill_up_to(static_cast<int64_t>(adapter.weight - projection.weight) / projection.in);
+    const Tensor z = at::linear(input, adapter_leaves_.at(adapter.a));
+    parts.push_back(at::linear(z, adapter_leaves_.at(adapter.b)) * adapter.scale);
+    done += adapter.out;
+  }
+  if (parts.empty()) return {};
+  fill_up_to(projection.out);
+  return parts.size() == 1 ? parts[0] : at::cat(parts, 1);
 }
 
 // Over the last dimension, in the master type.
@@ -250,6 +313,8 @@ Tensor TorchDecoder::Hidden(const TokenSequences& sequences) const {
   Tensor x = Embed(*batch);
   for (int64_t layer = 0; layer < layout_.config().layers; ++layer) {
     if (settings_.checkpoint && torch::GradMode::is_enabled()) {
+      // below the first adapter nothing learns, but a block is only recorded where its input does
+      if (!x.requires_grad()) x.requires_grad_(true);
       const BlockFunction block = [this, layer, batch](const Tensor& input) {
         return Block(layer, input, *batch);
       };
@@ -276,15 +341,36 @@ LmHeadRows TorchDecoder::TargetRows(const TokenSequences& sequences, const Tenso
     PAWL_CHECK(!is_target[static_cast<size_t>(sequences.starts[i])],
                "the first token of sequence {} is a target, but nothing precedes it", i);
   }
-  std::vector<int64_t> rows, targets;
+  std::vector<int64_t> rows;
+  std::vector<int32_t> targets;
   for (size_t t = 0; t < is_target.size(); ++t) {
     if (!is_target[t]) continue;
     rows.push_back(static_cast<int64_t>(t) - 1);
     targets.push_back(sequences.tokens[t]);
   }
-  return {.hidden = hidden.index_select(0, IndexTensor(rows, settings_.device)),
+  return HeadRows(hidden, rows, targets);
+}
+
+LmHeadRows TorchDecoder::HeadRows(const Tensor& hidden, std::span<const int64_t> rows,
+                                  std::span<const int32_t> targets) const {
+  PAWL_CHECK_EQ(rows.size(), targets.size());
+  CheckTokens(targets, layout_.config().vocab);
+  const auto on_device = [&](const auto& values) {
+    return IndexTensor({values.begin(), values.end()}, settings_.device);
+  };
+  return {.hidden = hidden.index_select(0, on_device(rows)),
           .weight = Leaf(layout_.head()),
-          .targets = IndexTensor(targets, settings_.device)};
+          .targets = on_device(targets)};
+}
+
+LmHeadResult TorchDecoder::Backward(const LmHeadRows& rows, const kernels::TokenLoss& loss,
+                                    double inverse_temperature) {
+  Tensor dhidden;
+  Tensor dweight = rows.weight.grad();  // undefined where the head is frozen
+  const LmHeadResult result = LmHeadLoss(rows, HeadSettings(inverse_temperature), loss, &dhidden,
+                                         dweight.defined() ? &dweight : nullptr);
+  rows.hidden.backward(dhidden);
+  return result;
 }
 
 LmHeadResult TorchDecoder::LogProb(const TokenSequences& sequences,
@@ -296,13 +382,7 @@ LmHeadResult TorchDecoder::LogProb(const TokenSequences& sequences,
 
 LmHeadResult TorchDecoder::Gradient(const TokenSequences& sequences, const kernels::TokenLoss& loss,
                                     double inverse_temperature) {
-  const LmHeadRows rows = TargetRows(sequences, Hidden(sequences));
-  Tensor dhidden;
-  Tensor dweight = rows.weight.grad();
-  const LmHeadResult result =
-      LmHeadLoss(rows, HeadSettings(inverse_temperature), loss, &dhidden, &dweight);
-  rows.hidden.backward(dhidden);
-  return result;
+  return Backward(TargetRows(sequences, Hidden(sequences)), loss, inverse_temperature);
 }
 
 double TorchDecoder::CrossEntropyGradient(const TokenSequences& sequences, double inverse_targets) {

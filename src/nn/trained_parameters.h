@@ -1,6 +1,7 @@
 // The parameters that learn (a whole decoder, or an adapter and the modules saved with it), with
 // their gradient and AdamW moments. The learner's thread only.
 #pragma once
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -8,8 +9,13 @@
 #include "core/safetensors.h"
 #include "nn/decoder_linear.h"
 #include "nn/language_trainer.h"
+#include "nn/trained_layout.h"
 
 namespace pawl::nn {
+
+// Fills the masters, and makes or reads the adapter where options ask for one.
+std::unique_ptr<LoraWeights> FillModel(DecoderWeights& weights, const FillWeights& fill,
+                                       const LanguageTrainerOptions& options);
 
 class TrainedParameters {
  public:
@@ -29,20 +35,13 @@ class TrainedParameters {
   void Load(const core::ArrayMap& in);
 
  private:
-  // One parameter; gradient and moments lie at `state` of their buffers.
-  struct Range {
-    std::string name;
-    std::vector<int64_t> shape;
-    float* weight = nullptr;
-    size_t count = 0, state = 0;
-    bool decays = false;
-    size_t decoder_offset = Projection::kNone;  // in the decoder's layout, where it lies there
-  };
-  void AddRange(std::string name, std::vector<int64_t> shape, float* weight, size_t count,
-                size_t state, size_t decoder_offset);
+  float* WeightOf(const TrainedRange& range) const {
+    return (range.in_adapter ? lora_->values() : decoder_.master()).data() + range.weight;
+  }
 
-  bool whole_;  // the state buffers have the decoder's layout
-  std::vector<Range> ranges_;
+  DecoderWeights& decoder_;
+  LoraWeights* lora_;
+  TrainedLayout layout_;
   core::Buffer<float> gradient_, m_, v_;
   std::unordered_map<size_t, float*> saved_gradients_;  // by offset in the decoder's layout
 };

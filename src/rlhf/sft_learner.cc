@@ -10,6 +10,7 @@
 #include "nn/lora_files.h"
 #include "nn/model_families.h"
 #include "nn/model_files.h"
+#include "nn/torch_trainer.h"
 
 namespace pawl::rlhf {
 namespace {
@@ -258,7 +259,10 @@ std::unique_ptr<LanguageModelLearner> MakeSftLearner(const LearnerRequest& reque
       nn::ReadWeights(request.model.path, *layout, weights);
     }
   };
-  auto trainer = nn::MakeCpuTrainer(layout, fill, OptionsOf(request, config));
+  const nn::LanguageTrainerOptions options = OptionsOf(request, config);
+  auto trainer = request.device == "cuda"
+                     ? nn::MakeTorchTrainer(layout, fill, options, request.device)
+                     : nn::MakeCpuTrainer(layout, fill, options);
   LearnerInfo info = InfoOf(config, *trainer, request);
   return std::make_unique<SftLearner>(request, layout, std::move(trainer), std::move(info));
 }

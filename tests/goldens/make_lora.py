@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Goldens of PEFT's LoRA adapters: tests/goldens/lora, on the models of tests/goldens/language.
+"""Goldens of PEFT's LoRA adapters: tests/goldens/lora, on the models of tests/goldens/language (or --out's own).
 
   bench/peers/setup peers
   .venv-peers/bin/python tests/goldens/make_lora.py
@@ -61,13 +61,19 @@ def record(name, family, settings, models, folder, seed):
     save_file({key: np.ascontiguousarray(value) for key, value in out.items()}, folder / name / "golden.safetensors")
 
 
+def models_folder(out):
+    """The models that were recorded into --out, where there are some, else the committed ones."""
+    fresh = out / "language"
+    return fresh if fresh.is_dir() else OUT / "language"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=pathlib.Path, default=OUT)
     parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
     for name, (family, settings) in CASES.items():
-        record(name, family, settings, OUT / "language", options.out / "lora", options.seed)
+        record(name, family, settings, models_folder(options.out), options.out / "lora", options.seed)
 
 
 main()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Goldens of ten training steps in PyTorch: tests/goldens/training, from the models of tests/goldens/language.
+"""Goldens of ten training steps in PyTorch: tests/goldens/training, from the models of tests/goldens/language
+(or --out's own).
 
   bench/peers/setup peers
   .venv-peers/bin/python tests/goldens/make_training.py
@@ -22,9 +23,9 @@ FAMILIES = ["llama3", "gpt2"]
 STEPS, BATCH, LENGTH = 10, 3, 20
 
 
-def record(family, out, seed):
+def record(family, models, out, seed):
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_pretrained(OUT / "language" / family, attn_implementation="eager",
+    model = AutoModelForCausalLM.from_pretrained(models / family, attn_implementation="eager",
                                                  dtype=torch.float32)
     model.eval()  # no dropout; gradients flow all the same
     if model.get_input_embeddings().padding_idx is not None:
@@ -53,6 +54,12 @@ def record(family, out, seed):
     save_file({key: np.ascontiguousarray(value) for key, value in result.items()}, out / f"{family}.safetensors")
 
 
+def models_folder(out):
+    """The models that were recorded into --out, where there are some, else the committed ones."""
+    fresh = out / "language"
+    return fresh if fresh.is_dir() else OUT / "language"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=pathlib.Path, default=OUT)
@@ -61,7 +68,7 @@ def main():
     folder = options.out / "training"
     folder.mkdir(parents=True, exist_ok=True)
     for family in FAMILIES:
-        record(family, folder, options.seed)
+        record(family, models_folder(options.out), folder, options.seed)
 
 
 main()

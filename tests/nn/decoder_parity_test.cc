@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "nn/decoder.h"
-#include "tests/nn/language_testing.h"
+#include "tests/nn/logit_errors.h"
 
 namespace pawl::nn {
 namespace {
@@ -51,22 +51,9 @@ TEST_P(DecoderParity, LogitsAreThoseOfTransformers) {
 }
 
 // In bfloat16 the yardstick is float64: we may not be farther from it than transformers is.
-TEST_P(DecoderParity, Bfloat16IsNoFartherFromTheTruthThanTransformers) {
-  const LanguageGolden golden = ReadLanguageGolden(GetParam());
-  const auto truth = golden.arrays.Get<double>("logits_f64");
-  const auto theirs = golden.arrays.Get<float>("logits_bf16");
-  const auto ours = Logits(golden, ComputeType::kBf16);
-  double our_worst = 0, their_worst = 0, our_squares = 0, their_squares = 0;
-  for (size_t i = 0; i < truth.size(); ++i) {
-    const double our = std::fabs(ours[i] - truth[i]), their = std::fabs(theirs[i] - truth[i]);
-    our_worst = std::max(our_worst, our);
-    their_worst = std::max(their_worst, their);
-    our_squares += our * our;
-    their_squares += their * their;
-  }
-  EXPECT_LE(our_worst, their_worst);
-  EXPECT_LE(our_squares, their_squares);
-  EXPECT_GT(our_squares, 0);  // bfloat16 was at work
+TEST(DecoderParityTest, Bfloat16IsNearerToTheTruthThanTransformers) {
+  ExpectNearerThanTransformers(
+      [](const LanguageGolden& golden) { return Logits(golden, ComputeType::kBf16); });
 }
 
 TEST_P(DecoderParity, LossAndEveryGradientAreThoseOfTransformers) {

@@ -6,50 +6,30 @@
 
 #include <bit>
 #include <fstream>
-#include <numeric>
 
 #include "core/file.h"
 #include "nn/decoder.h"
 #include "nn/lora_files.h"
-#include "tests/nn/language_testing.h"
+#include "tests/nn/peft_golden.h"
 
 namespace pawl::nn {
 namespace {
 namespace fs = std::filesystem;
 
-struct Case {
-  const char* name;
-  const char* family;
-};
-void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
-
-class PeftParity : public testing::TestWithParam<Case> {
+class PeftParity : public testing::TestWithParam<PeftCase> {
  protected:
-  void SetUp() override {
-    base_ = ReadLanguageGolden(GetParam().family);
-    folder_ = GoldensFolder() / "lora" / GetParam().name;
-    golden_ = core::ReadSafetensors((folder_ / "golden.safetensors").string());
-  }
   std::unique_ptr<LanguageTrainer> Trainer(int64_t micro = 4096, int threads = 2) const {
     return MakeCpuTrainer(
         base_.layout, From(base_.weights),
         {.micro_batch_tokens = micro, .threads = threads, .adapter_folder = folder_.string()});
   }
-  LanguageGolden base_;
-  fs::path folder_;
-  core::ArrayMap golden_;
+  const PeftGolden peft_ = ReadPeftGolden(GetParam());
+  const LanguageGolden& base_ = peft_.base;
+  const fs::path& folder_ = peft_.folder;
+  const core::ArrayMap& golden_ = peft_.arrays;
 };
-INSTANTIATE_TEST_SUITE_P(Cases, PeftParity,
-                         testing::Values(Case{"plain", "llama"}, Case{"rslora", "gpt2"},
-                                         Case{"saved", "qwen3"}),
+INSTANTIATE_TEST_SUITE_P(Cases, PeftParity, testing::ValuesIn(PeftCases()),
                          [](const auto& info) { return info.param.name; });
-
-double LargestDifference(std::span<const float> a, std::span<const float> b) {
-  EXPECT_EQ(a.size(), b.size());
-  double worst = 0;
-  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::fabs(double{a[i]} - b[i]));
-  return worst;
-}
 
 TEST_P(PeftParity, LogitsApartAndMergedAreThoseOfPeft) {
   kernels::Team team(2);
@@ -80,26 +60,7 @@ TEST_P(PeftParity, LogitsApartAndMergedAreThoseOfPeft) {
   EXPECT_LT(LargestDifference(logits(nullptr), expected), 1e-4);
 }
 
-TEST_P(PeftParity, LossAndEveryGradientAreThoseOfPeft) {
-  const auto batch = GoldenSequences(golden_);
-  const int64_t targets = CountTargets(batch.view());
-  auto trainer = Trainer();
-  std::vector<float> log_prob(targets);
-  trainer->Gradient(batch.view(), MeanLoss(static_cast<double>(targets)), log_prob, {});
-  EXPECT_NEAR(-std::accumulate(log_prob.begin(), log_prob.end(), 0.0) / targets,
-              golden_.GetScalar<float>("loss"), 2e-5);
-  size_t expected_count = 0;
-  for (const auto& array : golden_.arrays()) expected_count += array.name.starts_with("grad/");
-  const auto gradients = trainer->Gradients();
-  EXPECT_EQ(gradients.size(), expected_count);
-  for (const auto& [name, values] : gradients) {
-    const bool adapter = name.starts_with("base_model.model.");
-    const auto expected = golden_.Get<float>((adapter ? "grad/" : "grad/base_model.model.") + name);
-    double scale = 0;
-    for (const float g : expected) scale = std::max(scale, std::fabs(double{g}));
-    EXPECT_LE(LargestDifference(values, expected), 2e-5 * scale + 1e-7) << name;
-  }
-}
+TEST_P(PeftParity, LossAndEveryGradientAreThoseOfPeft) { ExpectPeftGradients(peft_, *Trainer()); }
 
 TEST_P(PeftParity, TheGradientDoesNotDependOnMicroBatchesOrThreads) {
   const auto batch = GoldenSequences(golden_);
