@@ -82,6 +82,11 @@ struct TileArgs {
   const float* next_c;     // rows that the next tile will touch
 };
 
+// The compiler may not mix the k steps before and after: it would run out of registers.
+HWY_INLINE void KeepApart(const float* HWY_RESTRICT& a, const std::byte* HWY_RESTRICT& b) {
+  asm volatile("" : "+r"(a), "+r"(b));
+}
+
 // Tile of MR rows and P panels.
 template <class W, int MR, int P>
 HWY_NOINLINE void Tile(const TileArgs& args) {
@@ -142,8 +147,7 @@ HWY_NOINLINE void Tile(const TileArgs& args) {
     }
     Each<kUnroll>([&](auto u) PAWL_INLINE_LAMBDA {
       step(u);
-      // the compiler must not mix steps: it would run out of registers
-      asm volatile("" : "+r"(a), "+r"(b));
+      KeepApart(a, b);
     });
     a += kUnroll * MR;
     b += kUnroll / W::kSteps * 64;

@@ -32,7 +32,8 @@ void DecoderWeights::Refresh(kernels::Team& team, bool vectors_only) {
     team.Run(static_cast<int64_t>((size + kRoundBlock - 1) / kRoundBlock), [&](int64_t block) {
       const size_t begin = static_cast<size_t>(block) * kRoundBlock;
       const size_t end = std::min(begin + kRoundBlock, size);
-      for (size_t i = begin; i < end; ++i) rounded_.data()[i] = core::ToBfloat16(master_.data()[i]).bits;
+      for (size_t i = begin; i < end; ++i)
+        rounded_.data()[i] = core::ToBfloat16(master_.data()[i]).bits;
     });
   }
   for (const ModelParameter& parameter : layout_->parameters()) {
