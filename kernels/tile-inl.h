@@ -239,7 +239,8 @@ HWY_INLINE void SweepRows(const SweepArgs& args, int64_t panel, int64_t distance
                 .ahead = nullptr,
                 .lines = 0,
                 .next_c = nullptr};
-  const std::byte* next = tile.b + (distance == 1 ? P : 1) * args.b_panel;
+  const int64_t step = distance == 1 ? int64_t{P} : 1;
+  const std::byte* next = tile.b + step * args.b_panel;
   for (int64_t t = 0; t < count; ++t) {
     const int height = static_cast<int>(args.tiles.First(t + 1) - args.tiles.First(t));
     tile.ahead = count == 1 ? tile.b + 1024 : next + t * lines * (args.depth / 4) * 64;
