@@ -134,7 +134,11 @@ double MeasureFmaRate(int threads, double seconds) {
 double MeasureReadBandwidth(int threads, int streams, double seconds) {
   constexpr size_t kCount = size_t(32) << 20;  // floats: 128 MiB, beyond any cache's share
   std::vector<AlignedBuffer> data;
-  for (int thread = 0; thread < threads; ++thread) data.emplace_back(kCount);
+  for (int thread = 0; thread < threads; ++thread) {
+    data.emplace_back(kCount);
+    // memory never written is one page of zeros, read from the cache
+    std::fill_n(data.back().data(), kCount, 1.0f);
+  }
   std::vector<float> sink(threads);
   return BestRate(threads, seconds, [&](int thread) {
     sink[thread] = HWY_DYNAMIC_DISPATCH(ReadAll)(data[thread].data(), kCount, streams);
