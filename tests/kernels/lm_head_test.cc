@@ -327,12 +327,12 @@ TEST(LmHead, TheWorkspaceIsSmallBesideTheLogits) {
        {std::pair<int64_t, int64_t>{4096, 151936}, {4096, 32000}, {8192, 151936}, {3000, 32768}}) {
     const double eager = 3.0 * 4 * double(rows) * double(vocab);
     EXPECT_LT(bytes(rows, vocab), eager / 9.9) << rows << " x " << vocab;
-    EXPECT_LT(bytes(rows, vocab), 160e6);
+    EXPECT_LT(bytes(rows, vocab), 270e6);  // 256 MiB
     EXPECT_GT(bytes(rows, vocab), 256.0 * 4 * double(vocab));
   }
   EXPECT_LT(bytes(100, 151936), 100 * 4 * 152000.0);  // never more than all rows
   EXPECT_LT(bytes(1 << 20, 100), 140e6);
-  EXPECT_LT(bytes(4096, 1 << 21), 256e6);
+  EXPECT_LT(bytes(4096, 1 << 21), 270e6);
 }
 
 // A field of /proc/self/status in bytes.
