@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/log.h"
+#include "nn/lora_files.h"
 #include "track/number_text.h"
 #include "train/language_setup.h"
 #include "train/run_folder.h"
@@ -28,7 +29,18 @@ fs::path RunOf(const fs::path& path) {
 
 bool IsModelFolder(const fs::path& path) {
   std::error_code ignored;
-  return fs::exists(path / "config.json", ignored);
+  return fs::exists(path / "config.json", ignored) || nn::IsAdapterFolder(path);
+}
+
+// What a PEFT adapter was trained for.
+std::string BaseOf(const fs::path& adapter) {
+  std::string base;
+  nn::ReadAdapterConfig(adapter, &base);
+  std::error_code ignored;
+  if (!base.empty() && fs::exists(fs::path(base) / "config.json", ignored)) return base;
+  throw UserError({.what = fmt::format("the adapter's base '{}' is no model folder here", base),
+                   .where = adapter.string(),
+                   .expected = "base_model_name_or_path in adapter_config.json to be its folder"});
 }
 
 struct Subject {
@@ -48,6 +60,10 @@ Subject FromModelFolder(const fs::path& path, const EvaluateOptions& options,
   Subject subject;
   subject.name = path.string();
   subject.config.model.path = path.string();
+  if (nn::IsAdapterFolder(path)) {
+    subject.config.model.path = BaseOf(path);
+    subject.config.lora.path = path.string();
+  }
   subject.config.data.context = options.context;
   subject.tokenizer = text::LoadTokenizer(path);
   auto request = RequestOf(subject.config, *subject.tokenizer);
