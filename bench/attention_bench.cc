@@ -15,6 +15,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "bench/figure.h"
 #include "core/clock.h"
 #include "core/rng.h"
 #include "kernels/attention.h"
@@ -29,22 +30,6 @@ struct Options {
   double seconds = 0.05;  // a contender's turn in a round
   bool no_peer = false;
   std::string only;
-};
-
-// Median and range over the rounds.
-struct Figure {
-  std::vector<double> samples;
-  double Median() const {
-    if (samples.empty()) return 0;
-    std::vector<double> sorted = samples;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted[sorted.size() / 2];
-  }
-  nlohmann::json Json() const {
-    if (samples.empty()) return nullptr;
-    const auto [low, high] = std::minmax_element(samples.begin(), samples.end());
-    return {{"median", Median()}, {"min", *low}, {"max", *high}};
-  }
 };
 
 // Of one call: seconds by the clock, and of processors, over all threads.

@@ -72,30 +72,30 @@ def pawl_speed(config, folder, updates):
             "mfu": round(statistics.median(row["mfu"] for row in rows), 3), "peak_bytes": peak}
 
 
-def sft_15m(folder, rounds):
+def beside(config, updates, peer, folder, rounds):
+    """Our runs, the peer's as installed and at its best, in turn; and the median speed of each."""
     ours, installed, best = [], [], []
     for _ in range(rounds):
-        ours.append(say(pawl_speed("sft_15m.toml", folder, 8)))
-        best.append(say(run_json([PYTHON, "bench/peers/trl_sft.py"], GLIBC_TUNABLES=ALLOCATOR)))
-        ours.append(say(pawl_speed("sft_15m.toml", folder, 8)))
-        installed.append(say(run_json([PYTHON, "bench/peers/trl_sft.py"])))
-    speed = lambda runs: statistics.median(run["tokens_per_s"] for run in runs)
-    say({"what": "ratios", "over_trl_installed": round(speed(ours) / speed(installed), 2),
-         "over_trl_best": round(speed(ours) / speed(best), 2),
+        ours.append(say(pawl_speed(config, folder, updates)))
+        best.append(say(run_json([PYTHON, peer], GLIBC_TUNABLES=ALLOCATOR)))
+        ours.append(say(pawl_speed(config, folder, updates)))
+        installed.append(say(run_json([PYTHON, peer])))
+    return ours, installed, best, [statistics.median(run["tokens_per_s"] for run in runs)
+                                   for runs in (ours, installed, best)]
+
+
+def sft_15m(folder, rounds):
+    ours, _, _, speed = beside("sft_15m.toml", 8, "bench/peers/trl_sft.py", folder, rounds)
+    say({"what": "ratios", "over_trl_installed": round(speed[0] / speed[1], 2),
+         "over_trl_best": round(speed[0] / speed[2], 2),
          "share_of_fma": round(statistics.median(run["mfu"] for run in ours), 3)})
 
 
 def step_05b(folder, rounds):
-    ours, installed, best = [], [], []
-    for _ in range(rounds):
-        ours.append(say(pawl_speed("train_05b.toml", folder, 4)))
-        best.append(say(run_json([PYTHON, "bench/peers/transformers_step.py"], GLIBC_TUNABLES=ALLOCATOR)))
-        ours.append(say(pawl_speed("train_05b.toml", folder, 4)))
-        installed.append(say(run_json([PYTHON, "bench/peers/transformers_step.py"])))
-    speed = lambda runs: statistics.median(run["tokens_per_s"] for run in runs)
+    ours, installed, best, speed = beside("train_05b.toml", 4, "bench/peers/transformers_step.py", folder, rounds)
     memory = lambda runs: min(run["peak_bytes"] for run in runs)
-    say({"what": "ratios", "over_transformers_installed": round(speed(ours) / speed(installed), 2),
-         "over_transformers_best": round(speed(ours) / speed(best), 2),
+    say({"what": "ratios", "over_transformers_installed": round(speed[0] / speed[1], 2),
+         "over_transformers_best": round(speed[0] / speed[2], 2),
          "memory_of_installed": round(memory(ours) / memory(installed), 2),
          "memory_of_best": round(memory(ours) / memory(best), 2),
          "share_of_fma": round(statistics.median(run["mfu"] for run in ours), 3)})

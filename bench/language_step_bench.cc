@@ -9,6 +9,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "bench/figure.h"
 #include "core/clock.h"
 #include "core/rng.h"
 #include "core/thread_pool.h"
@@ -53,11 +54,6 @@ int64_t PeakBytes() {
     if (word == "VmHWM:") status >> kilobytes;
   }
   return kilobytes * 1024;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 struct Options {

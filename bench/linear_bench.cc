@@ -13,6 +13,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "bench/figure.h"
 #include "core/clock.h"
 #include "kernels/cpu_info.h"
 #include "kernels/linear.h"
@@ -27,20 +28,6 @@ struct Options {
   int threads = 2;
   int rounds = 9;
   double seconds = 0.04;  // a contender's turn in a round
-};
-
-// Median and range over the rounds.
-struct Figure {
-  std::vector<double> samples;
-  double Median() const {
-    std::vector<double> sorted = samples;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted[sorted.size() / 2];
-  }
-  nlohmann::json Json() const {
-    const auto [low, high] = std::minmax_element(samples.begin(), samples.end());
-    return {{"median", Median()}, {"min", *low}, {"max", *high}};
-  }
 };
 
 // Seconds a call takes, the mean over calls of about `seconds` together; `best` falls to the

@@ -13,6 +13,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "bench/figure.h"
 #include "core/clock.h"
 #include "core/rng.h"
 #include "kernels/cpu_info.h"
@@ -54,10 +55,6 @@ struct Times {
     seconds.push_back(core::MonotonicSeconds() - start);
     const double peak = std::max(before, MeasureFmaRate(kThreads, 0.05));
     share.push_back(shape.Operations() / seconds.back() / peak);
-  }
-  static double Median(std::vector<double> x) {
-    std::sort(x.begin(), x.end());
-    return x[x.size() / 2];
   }
 };
 
@@ -154,19 +151,19 @@ void RunCase(const Shape& shape, int rounds, bool with_eager) {
                          {"vocab", shape.vocab},
                          {"width", shape.width},
                          {"rounds", rounds},
-                         {"seconds", Times::Median(ours.seconds)},
-                         {"forward_seconds", Times::Median(forward.seconds)},
-                         {"share_of_fma", Times::Median(ours.share)},
+                         {"seconds", Median(ours.seconds)},
+                         {"forward_seconds", Median(forward.seconds)},
+                         {"share_of_fma", Median(ours.share)},
                          {"workspace_mb", double(LmHeadWorkspaceBytes(bench.Args())) * 1e-6},
                          {"peak_growth_mb", ours_growth * 1e-6},
                          {"logits_mb", 4e-6 * double(shape.rows) * double(shape.vocab)}};
   if (with_eager) {
     std::vector<double> ratio;
     for (int i = 0; i < rounds; ++i) ratio.push_back(eager.seconds[i] / ours.seconds[i]);
-    line["eager_seconds"] = Times::Median(eager.seconds);
-    line["eager_share_of_fma"] = Times::Median(eager.share);
+    line["eager_seconds"] = Median(eager.seconds);
+    line["eager_share_of_fma"] = Median(eager.share);
     line["eager_peak_growth_mb"] = eager_growth * 1e-6;
-    line["eager_over_ours"] = Times::Median(ratio);
+    line["eager_over_ours"] = Median(ratio);
     line["difference"] = bench.Difference();
   }
   std::printf("%s\n", line.dump().c_str());

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "bench/figure.h"
 #include "core/clock.h"
 #include "core/rng.h"
 #include "kernels/advantage.h"
@@ -24,20 +25,6 @@ namespace {
 struct Options {
   int rounds = 9;
   double seconds = 0.05;  // a contender's turn in a round
-};
-
-// Median and range over the rounds.
-struct Figure {
-  std::vector<double> samples;
-  double Median() const {
-    std::vector<double> sorted = samples;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted[sorted.size() / 2];
-  }
-  nlohmann::json Json() const {
-    const auto [low, high] = std::minmax_element(samples.begin(), samples.end());
-    return {{"median", Median()}, {"min", *low}, {"max", *high}};
-  }
 };
 
 // Seconds per call of f: median over groups of calls, which are long enough for the clock (0.2 ms)

@@ -238,6 +238,26 @@ void CommitFolder(const fs::path& temporary, const fs::path& folder) {
   fs::remove_all(old, ignored);
 }
 
+void ReplaceFolder(const fs::path& folder, const std::function<void(const fs::path&)>& fill) {
+  fs::path temporary = folder;
+  temporary += ".tmp";
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directories(temporary, error);
+  if (error) {
+    throw RunError({.what = fmt::format("cannot make the folder ({})", error.message()),
+                    .where = temporary.string(),
+                    .hint = "is the disk full, or the place not writable?"});
+  }
+  try {
+    fill(temporary);
+    CommitFolder(temporary, folder);
+  } catch (...) {
+    fs::remove_all(temporary, error);
+    throw;
+  }
+}
+
 uint32_t Crc32c(std::span<const std::byte> bytes, uint32_t seed) {
   const uint32_t crc = ~seed;
 #if defined(__x86_64__)

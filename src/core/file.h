@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -64,6 +65,10 @@ class MappedFile {
 // is exchanged for it in one step and removed last; a file system that cannot exchange has it as
 // <folder>.old for a moment.
 void CommitFolder(const std::filesystem::path& temporary, const std::filesystem::path& folder);
+// Makes a folder anew: `fill` writes synced files into the empty <folder>.tmp, which is then
+// committed. Where it throws, <folder>.tmp is removed and an old `folder` stays as it was.
+void ReplaceFolder(const std::filesystem::path& folder,
+                   const std::function<void(const std::filesystem::path& temporary)>& fill);
 // CRC-32C (Castagnoli) of the bytes; seed with a previous result to go on.
 uint32_t Crc32c(std::span<const std::byte> bytes, uint32_t seed = 0);
 

@@ -308,27 +308,27 @@ SafetensorsView ViewSafetensors(std::span<const std::byte> bytes, const std::str
   return view;
 }
 
-ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& source) {
-  SafetensorsView view = ViewSafetensors(bytes, source);
-  ArrayMap arrays;
-  arrays.metadata() = std::move(view.metadata);
-  for (ArrayView& array : view.arrays) {
-    arrays.PutRaw(std::move(array.name), array.dtype, array.data, std::move(array.shape));
-  }
-  return arrays;
-}
-
-ArrayMap BorrowSafetensors(std::span<const std::byte> bytes, const std::string& source) {
-  SafetensorsView view = ViewSafetensors(bytes, source);
+namespace {
+// borrow: views where an array is aligned to its element, else copies.
+ArrayMap ToArrayMap(SafetensorsView view, bool borrow) {
   ArrayMap arrays;
   arrays.metadata() = std::move(view.metadata);
   for (ArrayView& array : view.arrays) {
     const bool aligned =
         reinterpret_cast<uintptr_t>(array.data.data()) % SizeBytes(array.dtype) == 0;
-    const auto put = aligned ? &ArrayMap::PutRawView : &ArrayMap::PutRaw;
+    const auto put = borrow && aligned ? &ArrayMap::PutRawView : &ArrayMap::PutRaw;
     (arrays.*put)(std::move(array.name), array.dtype, array.data, std::move(array.shape));
   }
   return arrays;
+}
+}  // namespace
+
+ArrayMap BorrowSafetensors(std::span<const std::byte> bytes, const std::string& source) {
+  return ToArrayMap(ViewSafetensors(bytes, source), /*borrow=*/true);
+}
+
+ArrayMap FromSafetensors(std::span<const std::byte> bytes, const std::string& source) {
+  return ToArrayMap(ViewSafetensors(bytes, source), /*borrow=*/false);
 }
 
 ArrayMap ReadSafetensors(const std::string& path) {

@@ -1,36 +1,18 @@
 #include "core/spin_pair.h"
 
-#include "core/clock.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "core/spin.h"
 
 namespace pawl::core {
 namespace {
-inline void Pause() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
-
 // Waits until `counter` differs from `old`: spins, yields after 50 us (somebody else may need this
 // core, perhaps the very thread waited for), sleeps after 1 ms.
 void WaitForChange(const std::atomic<uint32_t>& counter, uint32_t old) {
   const auto changed = [&] { return counter.load(std::memory_order_acquire) != old; };
   const Clock::time_point start = Clock::now();
-  Clock::duration waited{};
-  while (waited < std::chrono::microseconds(50)) {
-    for (int i = 0; i < 32; ++i) {
-      if (changed()) return;
-      Pause();
-    }
-    waited = Clock::now() - start;
-  }
-  while (waited < std::chrono::milliseconds(1)) {
+  if (SpinUntil(changed)) return;
+  while (Clock::now() - start < std::chrono::milliseconds(1)) {
     if (changed()) return;
     std::this_thread::yield();
-    waited = Clock::now() - start;
   }
   while (!changed()) counter.wait(old, std::memory_order_acquire);
 }

@@ -2,29 +2,10 @@
 
 #include <algorithm>
 
-#include "core/clock.h"
 #include "core/error.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "core/spin.h"
 
 namespace pawl::core {
-namespace {
-// Spins for at most 50 us until done() holds.
-template <class F>
-void SpinUntil(const F& done) {
-  const Clock::time_point start = Clock::now();
-  do {
-    for (int i = 0; i < 32; ++i) {
-      if (done()) return;
-#if defined(__x86_64__)
-      _mm_pause();
-#endif
-    }
-  } while (Clock::now() - start < std::chrono::microseconds(50));
-}
-}  // namespace
 
 int NumCores() {
   // glibc counts the affinity mask, and answers 0 where it cannot

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "kernels/adamw.h"
 #include "kernels/cpu_target.h"
 #include "kernels/embedding.h"
 #include "nn/decoder.h"
@@ -59,7 +58,7 @@ class CpuTrainer : public LanguageTrainer {
   void Step(const AdamWSettings& settings, float scale, int64_t step) override {
     packed_.reset();
     trained_.Step(settings, scale, step, weights_.rounded(), team_);
-    weights_.Refresh(team_, /*vectors_only=*/lora_ == nullptr);
+    weights_.Refresh(team_, /*vectors_only=*/true);  // the step wrote the matrices' copies
   }
 
   std::span<const float> Weights() override { return weights_.master(); }

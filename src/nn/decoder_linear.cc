@@ -6,6 +6,7 @@
 
 namespace pawl::nn {
 namespace {
+constexpr int kSlot = 1;  // of Team::Shared: the kernels called here use 0
 
 kernels::WeightType PackedType(ComputeType compute) {
   return compute == ComputeType::kF32 ? kernels::WeightType::kF32 : kernels::WeightType::kBF16;
@@ -43,13 +44,13 @@ void ProjectDown(const LoraWeights& lora, const LoraAdapter& adapter, const floa
 
 void ApplyAdapter(const LoraWeights& lora, const LoraAdapter& adapter, const float* x,
                   int64_t x_stride, int64_t rows, float* y, int64_t y_stride, kernels::Team& team) {
-  core::Buffer<float> z(static_cast<size_t>(rows * adapter.rank));
-  ProjectDown(lora, adapter, x, x_stride, rows, z.data(), team);
+  float* z = team.Shared(static_cast<size_t>(rows * adapter.rank), kSlot);
+  ProjectDown(lora, adapter, x, x_stride, rows, z, team);
   kernels::Gemm(
       {.m = rows,
        .n = adapter.out,
        .k = adapter.rank,
-       .a = {.f32 = z.data(), .stride = adapter.rank},
+       .a = {.f32 = z, .stride = adapter.rank},
        .b = {.f32 = lora.values().data() + adapter.b, .stride = adapter.rank, .transposed = true},
        .c = y,
        .c_stride = y_stride,
@@ -64,24 +65,25 @@ void BackwardAdapter(const LoraWeights& lora, const LoraAdapter& adapter,
                      kernels::Team& team) {
   const float* a = lora.values().data() + adapter.a;
   const float* b = lora.values().data() + adapter.b;
-  core::Buffer<float> z(static_cast<size_t>(args.rows * adapter.rank));
-  core::Buffer<float> dz(static_cast<size_t>(args.rows * adapter.rank));
+  const auto floats = static_cast<size_t>(args.rows * adapter.rank);
+  float* z = team.Shared(2 * floats, kSlot);
+  float* dz = z + floats;
   kernels::Gemm({.m = args.rows,
                  .n = adapter.rank,
                  .k = adapter.out,
                  .a = {.f32 = dy, .stride = args.dy_stride},
                  .b = {.f32 = b, .stride = adapter.rank},
-                 .c = dz.data(),
+                 .c = dz,
                  .c_stride = adapter.rank,
                  .alpha = adapter.scale},
                 team);
   if (gradient != nullptr) {
-    ProjectDown(lora, adapter, args.x, args.x_stride, args.rows, z.data(), team);
+    ProjectDown(lora, adapter, args.x, args.x_stride, args.rows, z, team);
     kernels::Gemm({.m = adapter.out,
                    .n = adapter.rank,
                    .k = args.rows,
                    .a = {.f32 = dy, .stride = args.dy_stride, .transposed = true},
-                   .b = {.f32 = z.data(), .stride = adapter.rank},
+                   .b = {.f32 = z, .stride = adapter.rank},
                    .c = gradient + adapter.b,
                    .c_stride = adapter.rank,
                    .accumulate = true,
@@ -90,7 +92,7 @@ void BackwardAdapter(const LoraWeights& lora, const LoraAdapter& adapter,
     kernels::Gemm({.m = adapter.rank,
                    .n = adapter.in,
                    .k = args.rows,
-                   .a = {.f32 = dz.data(), .stride = adapter.rank, .transposed = true},
+                   .a = {.f32 = dz, .stride = adapter.rank, .transposed = true},
                    .b = {.f32 = args.x, .stride = args.x_stride},
                    .c = gradient + adapter.a,
                    .c_stride = adapter.in,
@@ -101,7 +103,7 @@ void BackwardAdapter(const LoraWeights& lora, const LoraAdapter& adapter,
     kernels::Gemm({.m = args.rows,
                    .n = adapter.in,
                    .k = adapter.rank,
-                   .a = {.f32 = dz.data(), .stride = adapter.rank},
+                   .a = {.f32 = dz, .stride = adapter.rank},
                    .b = {.f32 = a, .stride = adapter.in},
                    .c = args.dx,
                    .c_stride = args.dx_stride,

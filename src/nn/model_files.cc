@@ -353,39 +353,30 @@ void ReadWeights(const fs::path& folder, const DecoderLayout& layout, std::span<
   std::fill(flat.begin() + end, flat.end(), 0.0f);
 }
 
-void WriteModel(const fs::path& folder, const DecoderLayout& layout, std::span<const float> flat,
-                const WriteModelOptions& options) {
+void WriteModelFiles(const fs::path& folder, const DecoderLayout& layout,
+                     std::span<const float> flat, const WriteModelOptions& options) {
   PAWL_CHECK_EQ(flat.size(), layout.size());
   const DType dtype = FileDtype(options.dtype);
   ModelConfig config = layout.config();
   config.dtype = options.dtype;
-  fs::path temporary = folder;
-  temporary += ".tmp";
-  std::error_code error;
-  fs::remove_all(temporary, error);
-  fs::create_directories(temporary, error);
-  if (error) {
-    throw RunError({.what = fmt::format("cannot make the model folder ({})", error.message()),
-                    .where = temporary.string(),
-                    .hint = "is the disk full, or the folder not writable?"});
+  core::WriteFileSynced(folder / "config.json", std::string_view(ToConfigJson(config)));
+  core::WriteFileSynced(folder / "generation_config.json",
+                        std::string_view(ToGenerationConfigJson(config)));
+  for (const auto& [name, text] : options.files) {
+    core::WriteFileSynced(folder / name, std::string_view(text));
   }
-  try {
-    core::WriteFileSynced(temporary / "config.json", std::string_view(ToConfigJson(config)));
-    core::WriteFileSynced(temporary / "generation_config.json",
-                          std::string_view(ToGenerationConfigJson(config)));
-    for (const auto& [name, text] : options.files) {
-      core::WriteFileSynced(temporary / name, std::string_view(text));
-    }
-    const std::vector<Shard> shards = PlanShards(layout, dtype, options.max_shard_bytes);
-    for (const Shard& shard : shards) WriteShard(temporary / shard.name, shard, dtype, flat);
-    if (shards.size() > 1) {
-      core::WriteFileSynced(temporary / kIndexName, std::string_view(IndexJson(shards)));
-    }
-    core::CommitFolder(temporary, folder);
-  } catch (...) {
-    fs::remove_all(temporary, error);
-    throw;
+  const std::vector<Shard> shards = PlanShards(layout, dtype, options.max_shard_bytes);
+  for (const Shard& shard : shards) WriteShard(folder / shard.name, shard, dtype, flat);
+  if (shards.size() > 1) {
+    core::WriteFileSynced(folder / kIndexName, std::string_view(IndexJson(shards)));
   }
+}
+
+void WriteModel(const fs::path& folder, const DecoderLayout& layout, std::span<const float> flat,
+                const WriteModelOptions& options) {
+  core::ReplaceFolder(folder, [&](const fs::path& temporary) {
+    WriteModelFiles(temporary, layout, flat, options);
+  });
 }
 
 }  // namespace pawl::nn

@@ -26,8 +26,11 @@ struct WriteModelOptions {
   uint64_t max_shard_bytes = 5'000'000'000;  // of a file's data; a larger tensor has its own
   std::map<std::string, std::string> files;  // further ones, name to contents: the tokenizer's
 };
-// Writes the folder anew, flat [layout.size()]: into <folder>.tmp, synced, then in place of what
-// was there, so that a whole model stands at `folder` whatever happens in between.
+// Writes the model's files, flat [layout.size()], into an existing folder.
+void WriteModelFiles(const std::filesystem::path& folder, const DecoderLayout& layout,
+                     std::span<const float> flat, const WriteModelOptions& options);
+// Writes the folder anew: into <folder>.tmp, synced, then in place of what was there, so that a
+// whole model stands at `folder` whatever happens in between.
 void WriteModel(const std::filesystem::path& folder, const DecoderLayout& layout,
                 std::span<const float> flat, const WriteModelOptions& options);
 

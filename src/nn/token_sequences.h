@@ -1,5 +1,5 @@
 // Sequences of tokens laid end to end, as every path through a language model takes them: plain
-// views of rollout::SequenceBatch's fields.
+// views (rollout::SequenceBatch adds where they come from).
 #pragma once
 #include <cstdint>
 #include <numeric>

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "algos/learner.h"
+#include "nn/generate.h"
 #include "rlhf/sft_config.h"
 #include "rollout/sequence_batch.h"
 
@@ -36,13 +37,6 @@ struct LossSum {
   int64_t targets = 0;
 };
 
-struct GenerateOptions {
-  int64_t tokens = 0;      // at most; fewer after an end token or at the model's last position
-  double temperature = 1;  // 0: the likeliest token
-  uint64_t seed = 0;
-  uint64_t stream = 0;  // of equal seeds: one stream for each generation
-};
-
 class LanguageModelLearner : public algos::Learner<rollout::SequenceBatch> {
  public:
   const LearnerInfo& info() const { return info_; }
@@ -53,7 +47,7 @@ class LanguageModelLearner : public algos::Learner<rollout::SequenceBatch> {
   virtual LossSum Evaluate(const rollout::SequenceBatch& batch) = 0;
   // Goes on from a prompt (at least one token). Returns the new ids only, an end token included.
   virtual std::vector<int32_t> Generate(std::span<const int32_t> prompt,
-                                        const GenerateOptions& options) = 0;
+                                        const nn::GenerateOptions& options) = 0;
   // A Hugging Face folder (config.json, generation_config.json, model*.safetensors, or a PEFT
   // adapter) in an existing folder; the tokenizer is the loop's to write. Throws RunError.
   virtual void WriteModel(const std::filesystem::path& folder) const = 0;

@@ -15,10 +15,6 @@
 namespace pawl::rlhf {
 namespace {
 
-nn::TokenSequences View(const rollout::SequenceBatch& batch) {
-  return {.tokens = batch.tokens, .starts = batch.starts, .is_target = batch.is_target};
-}
-
 // The usual width of the feed-forward part: 4 times the width, or where it is gated two thirds of
 // that, rounded up to a multiple of 32.
 int64_t DefaultIntermediate(const nn::ModelConfig& config) {
@@ -149,7 +145,7 @@ class SftLearner : public LanguageModelLearner {
   algos::UpdateMetrics Update(const rollout::SequenceBatch& batch, int64_t update,
                               double /*progress*/) override {
     const SftConfig& train = request_.train;
-    const int64_t targets = nn::CountTargets(View(batch));
+    const int64_t targets = nn::CountTargets(batch);
     PAWL_CHECK_GT(targets, 0, "targets of a batch");
     log_prob_.resize(static_cast<size_t>(targets));
     const auto derivative = static_cast<float>(-1 / static_cast<double>(targets));
@@ -157,7 +153,7 @@ class SftLearner : public LanguageModelLearner {
                                                  auto) {
       std::fill(dlog_prob.begin(), dlog_prob.end(), derivative);
     };
-    trainer_->Gradient(View(batch), loss, log_prob_, {});
+    trainer_->Gradient(batch, loss, log_prob_, {});
     const double mean = MeanLoss();
     const double norm = trainer_->GradientNorm();
     CheckFinite(mean, norm, update);
@@ -173,18 +169,15 @@ class SftLearner : public LanguageModelLearner {
   }
 
   LossSum Evaluate(const rollout::SequenceBatch& batch) override {
-    log_prob_.resize(static_cast<size_t>(nn::CountTargets(View(batch))));
-    trainer_->Score(View(batch), log_prob_, {});
+    log_prob_.resize(static_cast<size_t>(nn::CountTargets(batch)));
+    trainer_->Score(batch, log_prob_, {});
     const auto targets = static_cast<int64_t>(log_prob_.size());
     return {-std::accumulate(log_prob_.begin(), log_prob_.end(), 0.0), targets};
   }
 
   std::vector<int32_t> Generate(std::span<const int32_t> prompt,
-                                const GenerateOptions& options) override {
-    return trainer_->Generate(prompt, {.tokens = options.tokens,
-                                       .temperature = options.temperature,
-                                       .seed = options.seed,
-                                       .index = options.stream});
+                                const nn::GenerateOptions& options) override {
+    return trainer_->Generate(prompt, options);
   }
 
   void WriteModel(const std::filesystem::path& folder) const override {
@@ -193,7 +186,7 @@ class SftLearner : public LanguageModelLearner {
     } else {
       nn::WriteModelOptions options;
       options.dtype = layout_->config().dtype;
-      nn::WriteModel(folder, *layout_, trainer_->Weights(), options);
+      nn::WriteModelFiles(folder, *layout_, trainer_->Weights(), options);
     }
   }
 

@@ -3,16 +3,13 @@
 // which gradients are summed, however the batch is cut into micro-batches.
 #pragma once
 #include <cstdint>
-#include <span>
+
+#include "nn/token_sequences.h"
 
 namespace pawl::rollout {
 
-struct SequenceBatch {
-  std::span<const int32_t> tokens;     // [S] all sequences
-  std::span<const int32_t> starts;     // [B + 1] first token of each sequence; starts[B] = S
-  std::span<const uint8_t> is_target;  // [S] 1: this token is learned (predicted from those before
-                                       // it); the first token of a sequence never is
-  int64_t version = 0;                 // weights that generated it; 0 for data
+struct SequenceBatch : nn::TokenSequences {
+  int64_t version = 0;  // weights that generated it; 0 for data
   int64_t sequences() const { return static_cast<int64_t>(starts.size()) - 1; }
 };
 

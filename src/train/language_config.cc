@@ -77,18 +77,7 @@ void ResolvePaths(LanguageConfig& config) {
 }
 
 RunConfig DescribeRun(const LanguageConfig& config) {
-  RunConfig run;
-  run.stage = config.stage;
-  run.fields = core::DescribeConfig(config);
-  run.length_key = "total_updates";
-  run.length = config.total_updates;
-  run.read = [](const core::Table& saved) {
-    LanguageConfig before;
-    core::LoadConfig(saved, before);
-    ResolvePaths(before);
-    return DescribeRun(before);
-  };
-  return run;
+  return RunConfigOf(config, "total_updates", config.total_updates);
 }
 
 }  // namespace pawl::train

@@ -39,7 +39,7 @@ void SampleFile::Write(LanguageSetup& setup, int64_t updates) {
     const auto ids = setup.learner->Generate(setup.prompts[i], {.tokens = config.tokens,
                                                                 .temperature = config.temperature,
                                                                 .seed = config.seed,
-                                                                .stream = i});
+                                                                .index = i});
     const Json line = {{"updates", updates},
                        {"prompt", config.prompts[i]},
                        {"text", setup.text.tokenizer->Decode(ids)}};
@@ -52,17 +52,10 @@ void SampleFile::Flush() {
 }
 
 void WriteModelFolder(const LanguageSetup& setup, const fs::path& folder) {
-  fs::path unfinished = folder;
-  unfinished += ".tmp";
-  std::error_code ignored;
-  fs::remove_all(unfinished, ignored);
-  fs::create_directories(unfinished);
-  setup.learner->WriteModel(unfinished);
-  text::WriteTokenizer(*setup.text.tokenizer, unfinished, setup.learner->info().max_positions);
-  core::SyncFolder(unfinished);
-  fs::remove_all(folder, ignored);
-  fs::rename(unfinished, folder);
-  core::SyncFolder(folder.parent_path());
+  core::ReplaceFolder(folder, [&](const fs::path& temporary) {
+    setup.learner->WriteModel(temporary);
+    text::WriteTokenizer(*setup.text.tokenizer, temporary, setup.learner->info().max_positions);
+  });
 }
 
 std::string WriteBadUpdate(const LanguageSetup& setup, const rollout::SequenceBatch& batch,

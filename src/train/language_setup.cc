@@ -102,7 +102,7 @@ std::string DryRunLines(const LanguageSetup& setup) {
 }
 
 rollout::SequenceBatch ViewOf(const text::TokenBatch& batch) {
-  return {.tokens = batch.tokens, .starts = batch.starts, .is_target = batch.is_target};
+  return {{.tokens = batch.tokens, .starts = batch.starts, .is_target = batch.is_target}};
 }
 
 rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/config.h"
@@ -33,6 +34,23 @@ struct RunConfig {
   // The same form of a config.toml that a run of this kind saved.
   std::function<RunConfig(const core::Table& saved)> read;
 };
+
+// The form of a resolved config of any stage; Config has ResolvePaths and DescribeRun beside it.
+template <class Config>
+RunConfig RunConfigOf(const Config& config, std::string length_key, int64_t length) {
+  RunConfig run;
+  run.stage = config.stage;
+  run.fields = core::DescribeConfig(config);
+  run.length_key = std::move(length_key);
+  run.length = length;
+  run.read = [](const core::Table& saved) {
+    Config before;
+    core::LoadConfig(saved, before);
+    ResolvePaths(before);
+    return DescribeRun(before);
+  };
+  return run;
+}
 
 // The file with the --set assignments applied; an empty table for no file.
 core::Table ReadConfigTable(const std::string& path, const std::vector<std::string>& assignments);

@@ -17,18 +17,7 @@ TrainConfig LoadTrainConfig(const core::Table& table) {
 }
 
 RunConfig DescribeRun(const TrainConfig& config) {
-  RunConfig run;
-  run.stage = config.stage;
-  run.fields = core::DescribeConfig(config);
-  run.length_key = "total_steps";
-  run.length = config.total_steps;
-  run.read = [](const core::Table& saved) {
-    TrainConfig before;
-    core::LoadConfig(saved, before);
-    ResolvePaths(before);
-    return DescribeRun(before);
-  };
-  return run;
+  return RunConfigOf(config, "total_steps", config.total_steps);
 }
 
 int WarmupSteps(const TrainConfig& config) {

@@ -1,44 +1,12 @@
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <optional>
-
-#include "core/error.h"
+#include "cuda_testing.h"
 #include "gae_case.h"
-#include "kernels/cuda_library.h"
 
 namespace pawl::kernels {
 namespace {
 
-class GaeGpu : public testing::Test {
- protected:
-  void SetUp() override {
-#ifdef PAWL_CUDA_LIBRARY
-    // a machine without a GPU may lack the CUDA libraries; with one, loading must work
-    try {
-      library_ = CudaLibrary::Load(PAWL_CUDA_LIBRARY);
-    } catch (const Error& error) {
-      if (std::filesystem::exists("/dev/nvidiactl")) throw;
-      GTEST_SKIP() << error.what();
-    }
-    if (library_->DeviceCount() == 0) GTEST_SKIP() << "no CUDA device is visible";
-#else
-    GTEST_SKIP() << "libpawl_cuda.so is not built";
-#endif
-  }
-  // A copy on the device, released with the test.
-  template <class T>
-  T* ToDevice(const std::vector<T>& host) {
-    memory_.push_back(library_->Allocate(std::max<size_t>(host.size() * sizeof(T), 1)));
-    library_->CopyToDevice(memory_.back(), host.data(), host.size() * sizeof(T));
-    return static_cast<T*>(memory_.back());
-  }
-  void TearDown() override {
-    for (void* memory : memory_) library_->Release(memory);
-  }
-  std::optional<CudaLibrary> library_;
-  std::vector<void*> memory_;
-};
+class GaeGpu : public OnCuda {};
 
 TEST_F(GaeGpu, SameBitsAsTheCpuForEverySize) {
   for (int time : {0, 1, 7, 64}) {

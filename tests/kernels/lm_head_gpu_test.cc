@@ -1,49 +1,20 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <optional>
 
-#include "core/error.h"
-#include "kernels/cuda_library.h"
+#include "cuda_testing.h"
 #include "lm_head_case.h"
 
 namespace pawl::kernels {
 namespace {
 
-class LmHeadGpu : public testing::Test {
+class LmHeadGpu : public OnCuda {
  protected:
-  void SetUp() override {
-#ifdef PAWL_CUDA_LIBRARY
-    // a machine without a GPU may lack the CUDA libraries; with one, loading must work
-    try {
-      library_ = CudaLibrary::Load(PAWL_CUDA_LIBRARY);
-    } catch (const Error& error) {
-      if (std::filesystem::exists("/dev/nvidiactl")) throw;
-      GTEST_SKIP() << error.what();
-    }
-    if (library_->DeviceCount() == 0) GTEST_SKIP() << "no CUDA device is visible";
-#else
-    GTEST_SKIP() << "libpawl_cuda.so is not built";
-#endif
-  }
-  void TearDown() override {
-    for (void* memory : memory_) library_->Release(memory);
-  }
-  template <class T>
-  T* ToDevice(const std::vector<T>& host) {
-    memory_.push_back(library_->Allocate(std::max<size_t>(host.size() * sizeof(T), 1)));
-    library_->CopyToDevice(memory_.back(), host.data(), host.size() * sizeof(T));
-    return static_cast<T*>(memory_.back());
-  }
   template <class T>
   void ToHost(std::vector<T>& host, const T* device) {
     library_->CopyToHost(host.data(), device, host.size() * sizeof(T));
     library_->Synchronize();
   }
-
-  std::optional<CudaLibrary> library_;
-  std::vector<void*> memory_;
 };
 
 // What a pass over a chunk of logits gives.

@@ -131,11 +131,11 @@ rlhf::LossSum FakeLanguageLearner::Evaluate(const rollout::SequenceBatch& batch)
 }
 
 std::vector<int32_t> FakeLanguageLearner::Generate(std::span<const int32_t> prompt,
-                                                   const rlhf::GenerateOptions& options) {
+                                                   const nn::GenerateOptions& options) {
   Count();
   std::vector<int32_t> ids;
   int32_t before = prompt.back();
-  core::Philox rng(options.seed, core::Role::kTest, options.stream, 0);
+  core::Philox rng(options.seed, core::Role::kTest, options.index, 0);
   for (int64_t i = 0; i < options.tokens; ++i) {
     const auto p = Probabilities(before, std::max(1e-3, options.temperature));
     double left = rng.Uniform();

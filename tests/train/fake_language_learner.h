@@ -28,7 +28,7 @@ class FakeLanguageLearner : public rlhf::LanguageModelLearner {
   void Load(const core::ArrayMap& in) override;
   rlhf::LossSum Evaluate(const rollout::SequenceBatch& batch) override;
   std::vector<int32_t> Generate(std::span<const int32_t> prompt,
-                                const rlhf::GenerateOptions& options) override;
+                                const nn::GenerateOptions& options) override;
   void WriteModel(const std::filesystem::path& folder) const override;
 
  private:
