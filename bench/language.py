@@ -5,6 +5,8 @@
              TRL's SFTTrainer as installed and with the allocator setting that suits it best
   step_05b   a Qwen2.5-0.5B shape, one step of 2 x 512 tokens, float32: seconds and peak memory beside transformers, as
              installed and with the same setting
+  head       the head's loss and its gradient, 4,096 x 151,936 x 896, float32: seconds and memory beside TRL's fused one, as
+             installed and with the same setting, and beside the eager composition
   load_15m   from the process's start to the loss of the first evaluation batch of a 15M model
 
 Each prints JSON lines: every run, then the ratios. Runs alternate where they repeat. The peers need bench/peers/setup.
@@ -101,6 +103,22 @@ def step_05b(folder, rounds):
          "share_of_fma": round(statistics.median(run["mfu"] for run in ours), 3)})
 
 
+def head(folder, rounds):
+    del folder
+    peer = [PYTHON, "bench/peers/trl_head_loss.py"]
+    runs = {"ours": [], "installed": [], "best": []}
+    for _ in range(rounds):
+        # the eager one's memory (7 GB) is gone before the next begins
+        runs["ours"].append(say(run_json([ROOT / "build/release/bench/lm_head_bench", "--rounds", 1, "--rows", 4096, "--vocab",
+                                          151936, "--width", 896])))
+        runs["best"].append(say(run_json(peer, GLIBC_TUNABLES=ALLOCATOR)))
+        runs["installed"].append(say(run_json(peer)))
+    seconds = {name: statistics.median(run["seconds"] for run in each) for name, each in runs.items()}
+    say({"what": "ratios", "eager_over_ours": round(statistics.median(r["eager_over_ours"] for r in runs["ours"]), 2),
+         "trl_installed_over_ours": round(seconds["installed"] / seconds["ours"], 2),
+         "trl_best_over_ours": round(seconds["best"] / seconds["ours"], 2)})
+
+
 def load_15m(folder, rounds):
     train("sft_15m.toml", folder, 1)
     text = random_text(folder, 257)  # one window
@@ -116,7 +134,7 @@ def load_15m(folder, rounds):
 
 def main():
     parser = argparse.ArgumentParser()
-    names = {"sft_15m": sft_15m, "step_05b": step_05b, "load_15m": load_15m}
+    names = {"sft_15m": sft_15m, "step_05b": step_05b, "head": head, "load_15m": load_15m}
     parser.add_argument("name", choices=names)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()

@@ -135,6 +135,7 @@ namespace {
 // Rows of an item: a block of them, kMaxKBlock deep, stays in the second-level cache.
 constexpr int64_t kBlockRows = 96;
 constexpr int64_t kMaxKBlock = 512;
+constexpr int64_t kItemsOfThread = 3, kLeastPanels = 32;
 // Up to this many rows the weights are read once, as streams as long as possible: no K blocks.
 constexpr int64_t kStreamedRows = 15;
 // Below this many multiply-adds waking other threads costs more than they bring.
@@ -149,20 +150,25 @@ int64_t PartSize(int64_t total, int64_t most, int64_t unit) {
   return std::min(Ceil(part, unit) * unit, most);
 }
 
-// Panels of an item. Few rows: as many items as keep every thread reading. Else as wide as
-// possible, since every item packs its rows anew, but so narrow that the threads come out nearly
-// even.
-int64_t PanelsOfItem(int64_t panels, int64_t row_blocks, int threads, bool streamed) {
-  if (streamed) {
-    const int64_t part = Ceil(panels * row_blocks, int64_t{threads} * 4);
-    return Ceil(std::clamp<int64_t>(part, std::min<int64_t>(panels, 4), panels), 4) * 4;
+// How a product is cut: items of `rows` rows and `panels` panels.
+struct Cut {
+  int64_t rows, panels;
+};
+Cut CutProduct(int64_t rows, int64_t panels, int threads) {
+  if (threads == 1) return {Ceil(rows, Ceil(rows, kBlockRows)), panels};
+  // few rows: as many items as keep every thread reading long streams
+  if (rows <= kStreamedRows) {
+    const int64_t part = Ceil(panels, int64_t{threads} * 4);
+    return {rows, Ceil(std::clamp<int64_t>(part, std::min<int64_t>(panels, 4), panels), 4) * 4};
   }
-  int64_t part = panels;
-  for (int64_t parts = 1; part > 4; part = Ceil(panels, ++parts)) {
-    const int64_t items = Ceil(panels, part) * row_blocks;
-    if (Ceil(items, threads) * threads * 12 <= items * 13) break;
-  }
-  return part;
+  // Row blocks of nearly equal height, as many as the threads can share evenly; of each, some
+  // panels, so that a thread that was held up does not keep the others waiting for long, but not
+  // too few: every item packs its rows anew.
+  int64_t blocks = Ceil(rows, kBlockRows);
+  if (blocks > 1) blocks = Ceil(blocks, threads) * threads;
+  const int64_t parts = std::min(Ceil(int64_t{threads} * kItemsOfThread, blocks),
+                                 std::max(Ceil(threads, blocks), panels / kLeastPanels));
+  return {Ceil(rows, blocks), Ceil(panels, parts)};
 }
 }  // namespace
 
@@ -191,22 +197,18 @@ void PackPanels(const PackPanelsArgs& args, Team& team) {
 void PanelProduct(const PanelProductArgs& args, Team& team) {
   if (args.m == 0 || args.n == 0) return;
   const int64_t panels = NumPanels(args.n);
-  const bool streamed = args.m <= kStreamedRows;
-  const int64_t block_rows = PartSize(args.m, kBlockRows, 12);
-  const int64_t k_block = streamed ? std::max<int64_t>(args.k, 1) : PartSize(args.k, kMaxKBlock, 4);
-  const int64_t row_blocks = Ceil(args.m, block_rows);
-  int64_t part = panels;
-  if (team.size() > 1 && args.m * args.n * args.k >= kWorthThreads) {
-    part = PanelsOfItem(panels, row_blocks, team.size(), streamed);
-  }
-  const int64_t parts = Ceil(panels, part);
+  const int64_t k_block = args.m <= kStreamedRows ? std::max<int64_t>(args.k, 1)
+                                                  : PartSize(args.k, kMaxKBlock, 4);
+  const bool alone = team.size() == 1 || args.m * args.n * args.k < kWorthThreads;
+  const Cut cut = CutProduct(args.m, panels, alone ? 1 : team.size());
+  const int64_t row_blocks = Ceil(args.m, cut.rows), parts = Ceil(panels, cut.panels);
   // items that follow each other share their panels
   team.Run(parts * row_blocks, [&](int64_t item, int worker) {
-    const int64_t row = item % row_blocks * block_rows, panel = item / row_blocks * part;
-    const int64_t rows = std::min(block_rows, args.m - row);
+    const int64_t row = item % row_blocks * cut.rows, panel = item / row_blocks * cut.panels;
+    const int64_t rows = std::min(cut.rows, args.m - row);
     float* scratch = team.Scratch(worker, rows * std::min(k_block, args.k) + 4);
     HWY_DYNAMIC_DISPATCH(ProductItem)
-    (args, row, rows, panel, std::min(part, panels - panel), k_block, scratch);
+    (args, row, rows, panel, std::min(cut.panels, panels - panel), k_block, scratch);
   });
 }
 
