@@ -197,8 +197,8 @@ void PackPanels(const PackPanelsArgs& args, Team& team) {
 void PanelProduct(const PanelProductArgs& args, Team& team) {
   if (args.m == 0 || args.n == 0) return;
   const int64_t panels = NumPanels(args.n);
-  const int64_t k_block = args.m <= kStreamedRows ? std::max<int64_t>(args.k, 1)
-                                                  : PartSize(args.k, kMaxKBlock, 4);
+  const int64_t k_block =
+      args.m <= kStreamedRows ? std::max<int64_t>(args.k, 1) : PartSize(args.k, kMaxKBlock, 4);
   const bool alone = team.size() == 1 || args.m * args.n * args.k < kWorthThreads;
   const Cut cut = CutProduct(args.m, panels, alone ? 1 : team.size());
   const int64_t row_blocks = Ceil(args.m, cut.rows), parts = Ceil(panels, cut.panels);
