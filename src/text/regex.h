@@ -1,0 +1,87 @@
+// The regular expressions of tokenizers: the part of Oniguruma's syntax that their patterns use,
+// over UTF-8, backtracking and leftmost-first. A Regex is compiled once; immutable, any thread.
+// Every search is bounded: no pattern or text makes it overflow the stack or run for ever.
+//
+// Syntax: literals, \t \n \v \f \r \a \e \xHH \x{H..} \uHHHH, \d \D \s \S \w \W \h \H; \p{..}
+// \p{^..} \P{..}; classes with ranges, negation, nesting, && and [:posix:]; . ; alternation; (..)
+// and
+// (?:..), both without capture; (?>..); (?i) (?m) (?x) (?i:..) and their negations; ? * + {m} {m,}
+// {,n} {m,n}, lazy with ?, possessive with + after ? * +; (?=..) (?!..), (?<=..) (?<!..) of a fixed
+// length; ^ $ \A \z \Z \b \B. Anything else is refused by name and offset.
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pawl::text {
+
+namespace internal {
+struct RegexProgram;
+}
+
+class Regex {
+ public:
+  struct Match {
+    size_t begin = 0, end = 0;  // bytes
+    bool operator==(const Match&) const = default;
+  };
+  // Throws UserError naming `source`, the construct that is not understood and its byte offset.
+  static Regex Compile(std::string_view pattern, const std::string& source);
+  // Matches exactly `text`.
+  static Regex Literal(std::string_view text);
+
+  // The leftmost match at or after byte `from`, a boundary of code points. `text` is valid UTF-8.
+  // Throws RunError where the pattern needs more steps on the text than any sane one does.
+  std::optional<Match> Find(std::string_view text, size_t from) const;
+
+  // Calls visit(Match) for every match from left to right, none overlapping another, as the package
+  // iterates them: after an empty match the search goes on one code point further, and an empty
+  // match at the end of the match before is left out.
+  template <class Visit>
+  void ForEachMatch(std::string_view text, Visit&& visit) const;
+  // Calls visit(begin, end, is_match) for every stretch of the text in order: matches, and what
+  // lies between them where that is not empty.
+  template <class Visit>
+  void ForEachPiece(std::string_view text, Visit&& visit) const;
+
+  const std::string& pattern() const { return pattern_; }
+
+ private:
+  Regex(std::string pattern, std::shared_ptr<const internal::RegexProgram> program);
+  std::string pattern_;
+  std::shared_ptr<const internal::RegexProgram> program_;
+};
+
+template <class Visit>
+void Regex::ForEachMatch(std::string_view text, Visit&& visit) const {
+  size_t from = 0;
+  size_t last_end = text.size() + 1;  // of the match before
+  while (from <= text.size()) {
+    const std::optional<Match> match = Find(text, from);
+    if (!match) return;
+    from = match->end;
+    if (match->begin == match->end) {
+      // step over one code point
+      ++from;
+      while (from < text.size() && (static_cast<unsigned char>(text[from]) & 0xC0) == 0x80) ++from;
+      if (match->end == last_end) continue;
+    }
+    last_end = match->end;
+    visit(*match);
+  }
+}
+
+template <class Visit>
+void Regex::ForEachPiece(std::string_view text, Visit&& visit) const {
+  size_t done = 0;
+  ForEachMatch(text, [&](Match match) {
+    if (match.begin > done) visit(done, match.begin, false);
+    visit(match.begin, match.end, true);
+    done = match.end;
+  });
+  if (done < text.size()) visit(done, text.size(), false);
+}
+
+}  // namespace pawl::text
