@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "core/config.h"
+#include "text/utf8.h"
 
 namespace pawl::text {
 
 enum class DataFormat : uint8_t { kText, kLines };
 enum class TokenizerKind : uint8_t { kModel, kChar, kByte };
 enum class LongLine : uint8_t { kTruncate, kRefuse };
-enum class InvalidUtf8 : uint8_t { kReplace, kRefuse };
 
 struct DataConfig {
   std::vector<std::string> files;

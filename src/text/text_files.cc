@@ -72,7 +72,7 @@ std::vector<TextFile> ReadFiles(const std::vector<std::string>& paths, const Dat
 std::vector<int32_t> EncodeAt(const Tokenizer& tokenizer, std::string_view text,
                               const std::string& where) {
   try {
-    return tokenizer.Encode(text);
+    return tokenizer.Encode(text, {.unknown = UnknownText::kRefuse});
   } catch (const Error& error) {
     throw Error(fmt::format("{}: {}", where, error.what()), error.exit_code());
   }
@@ -242,7 +242,7 @@ void CheckSizes(const DataConfig& config, const TextDataset& train, const TextDa
 std::unique_ptr<Tokenizer> MakeTokenizer(const DataConfig& config,
                                          const std::vector<TextFile>& files,
                                          std::unique_ptr<Tokenizer> given) {
-  if (config.tokenizer == TokenizerKind::kByte) return std::make_unique<ByteTokenizer>();
+  if (config.tokenizer == TokenizerKind::kByte) return std::make_unique<Tokenizer>(MakeByteTokenizer());
   if (config.tokenizer == TokenizerKind::kModel) {
     PAWL_CHECK(given != nullptr, "the model's tokenizer is missing");
     return given;
@@ -250,7 +250,7 @@ std::unique_ptr<Tokenizer> MakeTokenizer(const DataConfig& config,
   std::vector<std::string_view> texts;
   for (const TextFile& file : files) texts.emplace_back(file.text);
   if (config.format == DataFormat::kLines) texts.emplace_back("\n");  // ends a sequence
-  return std::make_unique<CharTokenizer>(CharTokenizer::FromTexts(texts));
+  return std::make_unique<Tokenizer>(MakeCharTokenizer(texts));
 }
 }  // namespace
 

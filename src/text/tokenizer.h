@@ -1,6 +1,6 @@
-// Text to token ids and back. A tokenizer is immutable once made and may be used by any thread. In
-// model folders it stands as Hugging Face's tokenizer.json, which Python's tokenizers and
-// transformers load and agree with.
+// Text to token ids and back: a pipeline read from a Hugging Face tokenizer.json that gives the ids,
+// offsets and text of Python's tokenizers package. A Tokenizer is immutable once made; its methods
+// may be called by any thread. Words that a thread met before are kept in a cache of that thread.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -9,60 +9,91 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "text/encoding.h"
+#include "text/utf8.h"
 
 namespace pawl::text {
 
+struct TokenizerParts;
+
+// What becomes of a character that has no token where the model has no token for unknown ones.
+enum class UnknownText : uint8_t { kDrop, kRefuse };
+
+struct EncodeOptions {
+  bool add_special_tokens = false;  // those of the tokenizer's template: <s> .. </s>
+  UnknownText unknown = UnknownText::kDrop;
+  InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
+  int64_t* replaced_utf8 = nullptr;  // adds the stretches of bytes that were replaced
+};
+
+struct DecodeOptions {
+  bool skip_special_tokens = false;
+};
+
 class Tokenizer {
  public:
-  virtual ~Tokenizer() = default;
-  virtual int64_t vocab_size() const = 0;  // ids are 0 .. vocab_size - 1
-  // Throws UserError where the text holds what has no id, naming it. No token is added.
-  virtual std::vector<int32_t> Encode(std::string_view text) const = 0;
-  // Valid UTF-8: bytes that are none become U+FFFD. Ids out of range are left out.
-  virtual std::string Decode(std::span<const int32_t> ids) const = 0;
-  // The contents of tokenizer.json.
-  virtual std::string ToJson() const = 0;
-  // Marks the end of a text; nothing where the tokenizer has no such token.
-  virtual std::optional<int32_t> eos_id() const { return std::nullopt; }
-};
+  explicit Tokenizer(std::shared_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
 
-// One id per Unicode code point of a text, in the order of the code points (nanoGPT's).
-class CharTokenizer : public Tokenizer {
- public:
-  // `code_points`: ascending, without repetition, at least one.
-  explicit CharTokenizer(std::vector<char32_t> code_points);
-  // Of the code points that occur in the texts (valid UTF-8).
-  static CharTokenizer FromTexts(std::span<const std::string_view> texts);
-  int64_t vocab_size() const override { return static_cast<int64_t>(code_points_.size()); }
-  std::vector<int32_t> Encode(std::string_view text) const override;
-  std::string Decode(std::span<const int32_t> ids) const override;
-  std::string ToJson() const override;
+  // Ids are below it; where ids leave gaps, not all of them are tokens.
+  int64_t vocab_size() const;
+  // Throws UserError for text that an option refuses, and for text of 2^32 bytes and more.
+  std::vector<int32_t> Encode(std::string_view text, const EncodeOptions& options = {}) const;
+  // The same ids with their places in the text; slower.
+  Encoding EncodeWithOffsets(std::string_view text, const EncodeOptions& options = {}) const;
+  // Valid UTF-8: bytes that are none become U+FFFD. Ids that are no tokens are left out.
+  std::string Decode(std::span<const int32_t> ids, const DecodeOptions& options = {}) const;
+
+  std::optional<int32_t> TokenToId(std::string_view token) const;
+  std::optional<std::string> IdToToken(int32_t id) const;
+  // Of tokenizer_config.json; nothing where it names none, or was not there.
+  std::optional<int32_t> eos_id() const;  // marks the end of a text
+  std::optional<int32_t> bos_id() const;
+  std::optional<int32_t> pad_id() const;
+
+  // The contents of tokenizer.json: of the file that was read.
+  const std::string& ToJson() const;
+  const TokenizerParts& parts() const { return *parts_; }
 
  private:
-  std::vector<char32_t> code_points_;
-  std::vector<int32_t> ascii_;  // [128] id or -1
-  std::unordered_map<char32_t, int32_t> others_;
+  std::shared_ptr<const TokenizerParts> parts_;
 };
 
-// The 256 bytes of UTF-8; id = byte.
-class ByteTokenizer : public Tokenizer {
+// Ids as they come, as text: Push gives what is certain now, never half a character; all of it
+// together with Finish is Decode of the ids. The tokenizer must outlive it. One thread.
+class TokenStream {
  public:
-  int64_t vocab_size() const override { return 256; }
-  std::vector<int32_t> Encode(std::string_view text) const override;
-  std::string Decode(std::span<const int32_t> ids) const override;
-  std::string ToJson() const override;
+  explicit TokenStream(const Tokenizer& tokenizer, const DecodeOptions& options = {});
+  TokenStream(TokenStream&&) noexcept;
+  ~TokenStream();
+  std::string Push(int32_t id);
+  std::string Finish();  // what waited; nothing may be pushed after it
+
+ private:
+  friend class Tokenizer;
+  void Push(int32_t id, std::string& out);
+  struct State;
+  const TokenizerParts& parts_;
+  DecodeOptions options_;
+  std::unique_ptr<State> state_;
 };
+
+// One id per Unicode code point of the texts (valid UTF-8), in the order of the code points
+// (nanoGPT's). Other characters have none.
+Tokenizer MakeCharTokenizer(std::span<const std::string_view> texts);
+// The 256 bytes of UTF-8; id = byte.
+Tokenizer MakeByteTokenizer();
 
 // Writes tokenizer.json and tokenizer_config.json into an existing folder. model_max_length is what
 // transformers takes for the longest input.
 void WriteTokenizer(const Tokenizer& tokenizer, const std::filesystem::path& folder,
                     int64_t model_max_length);
-// Reads the tokenizer.json of a folder. Throws UserError where there is none, or where it is none
-// of the kinds above.
+// Reads a folder as transformers does: tokenizer.json, else SentencePiece's tokenizer.model, else
+// GPT-2's vocab.json and merges.txt; tokenizer_config.json names the tokens that begin, end and pad
+// texts, and whether they are added. A file is read as a tokenizer.json. Throws UserError.
 std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& folder);
-// The same from the text of a tokenizer.json; `source` names it in messages.
+// From the text of a tokenizer.json alone; `source` names it in messages.
 std::unique_ptr<Tokenizer> ParseTokenizer(std::string_view json, const std::string& source);
 
 }  // namespace pawl::text

@@ -1,142 +1,123 @@
-// tokenizer.json of the two tokenizers, as Python's tokenizers reads it: BPE models without merges,
-// over single characters or over GPT-2's symbols of the 256 bytes.
-#include <algorithm>
-#include <array>
-#include <nlohmann/json.hpp>
+// tokenizer.json to the parts of a tokenizer.
+#include <atomic>
 
 #include "core/error.h"
-#include "core/file.h"
-#include "text/tokenizer.h"
-#include "text/utf8.h"
+#include "core/log.h"
+#include "text/json_entry.h"
+#include "text/tokenizer_document.h"
+#include "text/tokenizer_parts.h"
 
 namespace pawl::text {
 namespace {
-namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
-// GPT-2's bytes_to_unicode: printable bytes stand for themselves, the others for U+0100 on.
-std::array<char32_t, 256> ByteSymbols() {
-  std::array<char32_t, 256> symbols{};
-  char32_t next = 256;
-  for (char32_t byte = 0; byte < 256; ++byte) {
-    const bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) ||
-                           (byte >= 0xAE && byte <= 0xFF);
-    symbols[byte] = printable ? byte : next++;
-  }
-  return symbols;
+const Json& Entry(const Json& document, const char* key) {
+  static const Json kNull;
+  const auto found = document.find(key);
+  return found == document.end() ? kNull : *found;
 }
 
-// `vocab`: id -> symbol.
-std::string Document(const std::vector<std::string>& vocab, const Json& pre_tokenizer,
-                     const Json& decoder) {
-  Json ids = Json::object();
-  for (size_t id = 0; id < vocab.size(); ++id) ids[vocab[id]] = id;
-  const Json model = {{"type", "BPE"},
-                      {"dropout", nullptr},
-                      {"unk_token", nullptr},
-                      {"continuing_subword_prefix", nullptr},
-                      {"end_of_word_suffix", nullptr},
-                      {"fuse_unk", false},
-                      {"byte_fallback", false},
-                      {"ignore_merges", false},
-                      {"vocab", std::move(ids)},
-                      {"merges", Json::array()}};
-  const Json document = {{"version", "1.0"},
-                         {"truncation", nullptr},
-                         {"padding", nullptr},
-                         {"added_tokens", Json::array()},
-                         {"normalizer", nullptr},
-                         {"pre_tokenizer", pre_tokenizer},
-                         {"post_processor", nullptr},
-                         {"decoder", decoder},
-                         {"model", model}};
-  return document.dump(2) + "\n";
+BpeOptions ReadBpeOptions(const JsonEntry& model) {
+  const std::string type = model.OptionalString("type").value_or("BPE");
+  if (type != "BPE") {
+    model.Refuse(fmt::format("the model {} is not supported", type), "BPE");
+  }
+  model.Only({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+              "fuse_unk", "byte_fallback", "ignore_merges"});
+  BpeOptions options;
+  options.unk_token = model.OptionalString("unk_token");
+  options.continuing_subword_prefix = model.OptionalString("continuing_subword_prefix").value_or("");
+  options.end_of_word_suffix = model.OptionalString("end_of_word_suffix").value_or("");
+  options.fuse_unk = model.Bool("fuse_unk", false);
+  options.byte_fallback = model.Bool("byte_fallback", false);
+  options.ignore_merges = model.Bool("ignore_merges", false);
+  return options;
 }
 
-// The vocabulary of a document as id -> symbol; empty where the ids are not 0 .. n-1.
-std::vector<std::string> VocabOf(const Json& document) {
-  const auto model = document.find("model");
-  if (model == document.end() || !model->is_object()) return {};
-  const auto vocab = model->find("vocab");
-  if (vocab == model->end() || !vocab->is_object()) return {};
-  std::vector<std::string> symbols(vocab->size());
-  for (const auto& [symbol, id] : vocab->items()) {
-    if (!id.is_number_unsigned() || id.get<uint64_t>() >= symbols.size()) return {};
-    std::string& slot = symbols[id.get<uint64_t>()];
-    if (!slot.empty() || symbol.empty()) return {};
-    slot = symbol;
+BpeModel ReadModel(TokenizerDocument& document, WordForm& form, const std::string& source) {
+  const Json& entry = Entry(document.rest, "model");
+  const JsonEntry model(entry, source + ": model");
+  const Json& dropout = Entry(entry, "dropout");
+  if (!dropout.is_null() && dropout != 0) {
+    model.Refuse(fmt::format("the dropout is {}", dropout.dump()),
+                 "null: text is encoded the same way each time");
   }
-  return symbols;
+  BpeOptions options = ReadBpeOptions(model);
+  if (!document.has_vocab) model.Refuse("'vocab' is missing", "tokens and their ids");
+  if (!document.has_merges) model.Refuse("'merges' is missing", "an array of merges");
+  Vocabulary vocabulary(document.vocab, source + ": model.vocab");
+  if (form == WordForm::kBytes && !BpeModel::TakesBytes(vocabulary, options))
+    form = WordForm::kText;
+  return {std::move(vocabulary), document.merges, std::move(options), form, source};
 }
 
-// The single code points of a vocabulary, ascending; empty where it is none of that kind.
-std::vector<char32_t> CodePointsOf(const std::vector<std::string>& vocab) {
-  std::vector<char32_t> points;
-  for (const std::string& symbol : vocab) {
-    const CodePoint point = CodePointAt(symbol, 0);
-    if (!point.valid || point.size != symbol.size()) return {};
-    if (!points.empty() && point.value <= points.back()) return {};
-    points.push_back(point.value);
+std::vector<AddedToken> ReadAddedTokens(const Json& document, const std::string& source) {
+  std::vector<AddedToken> tokens;
+  if (!document.contains("added_tokens")) return tokens;
+  const JsonEntry entry(document, source);
+  for (const JsonEntry& token : entry.Objects("added_tokens")) {
+    AddedToken added;
+    const int64_t id = token.Integer("id");
+    if (id < 0 || id > Vocabulary::kMaxId) token.Refuse(fmt::format("the id is {}", id), "an id");
+    added.id = static_cast<int32_t>(id);
+    added.content = token.String("content");
+    added.single_word = token.Bool("single_word");
+    added.lstrip = token.Bool("lstrip");
+    added.rstrip = token.Bool("rstrip");
+    added.normalized = token.Bool("normalized");
+    added.special = token.Bool("special");
+    tokens.push_back(std::move(added));
   }
-  return points;
+  return tokens;
+}
+
+void WarnIgnored(const Json& document, const std::string& source) {
+  for (const char* key : {"truncation", "padding"}) {
+    if (!Entry(document, key).is_null())
+      PAWL_LOG_WARN("{}: '{}' is ignored: the lengths of sequences are set elsewhere", source, key);
+  }
+}
+
+void MakeTokenBytes(TokenizerParts& parts) {
+  if (!parts.decoder->is_byte_level()) return;
+  const auto end = static_cast<int32_t>(parts.end_id());
+  parts.token_ends.push_back(0);
+  for (int32_t id = 0; id < end; ++id) {
+    if (const auto token = parts.DecodedToken(id, false)) parts.token_bytes += BytesOfToken(*token);
+    parts.token_ends.push_back(static_cast<uint32_t>(parts.token_bytes.size()));
+  }
 }
 }  // namespace
 
-std::string CharTokenizer::ToJson() const {
-  std::vector<std::string> vocab;
-  for (const char32_t point : code_points_) vocab.push_back(ToUtf8(point));
-  // without a decoder Python's package would put spaces between the characters
-  return Document(vocab, nullptr, {{"type", "Fuse"}});
+std::shared_ptr<TokenizerParts> ReadTokenizerParts(std::string json, const std::string& source) {
+  static std::atomic<uint64_t> instances{0};
+  TokenizerDocument document = ReadTokenizerDocument(json, source);
+  const JsonEntry top(document.rest, source);
+  top.Only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+            "post_processor", "decoder", "model"});
+  if (const auto version = top.OptionalString("version"); version && *version != "1.0")
+    top.Refuse(fmt::format("the version is '{}'", *version), "1.0");
+  WarnIgnored(document.rest, source);
+  auto parts = std::make_shared<TokenizerParts>();
+  parts->normalizer = ReadNormalizer(Entry(document.rest, "normalizer"), source);
+  parts->pre_tokenizers = ReadPreTokenizers(Entry(document.rest, "pre_tokenizer"), source);
+  WordForm form = parts->pre_tokenizers.ends_in_bytes ? WordForm::kBytes : WordForm::kText;
+  parts->model.emplace(ReadModel(document, form, source));
+  if (parts->pre_tokenizers.ends_in_bytes && form == WordForm::kText)
+    parts->pre_tokenizers.steps.push_back(MakeBytesToSymbols());
+  parts->added = AddedTokens(ReadAddedTokens(document.rest, source), parts->model->vocabulary(),
+                             parts->normalizer.get(), source);
+  parts->post_processor = PostProcessor(Entry(document.rest, "post_processor"), source);
+  parts->decoder.emplace(Entry(document.rest, "decoder"), source);
+  if (parts->end_id() == 0) top.Refuse("there are no tokens", "at least one");
+  MakeTokenBytes(*parts);
+  parts->json = std::move(json);
+  parts->instance = ++instances;
+  return parts;
 }
 
-std::string ByteTokenizer::ToJson() const {
-  std::vector<std::string> vocab;
-  for (const char32_t symbol : ByteSymbols()) vocab.push_back(ToUtf8(symbol));
-  const Json level = {{"type", "ByteLevel"},
-                      {"add_prefix_space", false},
-                      {"trim_offsets", true},
-                      {"use_regex", false}};
-  return Document(vocab, level, level);
-}
-
-void WriteTokenizer(const Tokenizer& tokenizer, const fs::path& folder, int64_t model_max_length) {
-  core::WriteFileAtomic(folder / "tokenizer.json", tokenizer.ToJson());
-  const Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                       {"clean_up_tokenization_spaces", false},
-                       {"model_max_length", model_max_length}};
-  core::WriteFileAtomic(folder / "tokenizer_config.json", config.dump(2) + "\n");
-}
-
-// What we write ourselves is recognised by writing it again: nothing of it can be overlooked.
 std::unique_ptr<Tokenizer> ParseTokenizer(std::string_view json, const std::string& source) {
-  const Json document = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object()) {
-    throw UserError({.what = "a tokenizer that is not JSON", .where = source});
-  }
-  const auto same = [&](const Tokenizer& tokenizer) {
-    return nlohmann::json(document) == nlohmann::json::parse(tokenizer.ToJson());
-  };
-  auto bytes = std::make_unique<ByteTokenizer>();
-  if (same(*bytes)) return bytes;
-  auto points = CodePointsOf(VocabOf(document));
-  if (!points.empty()) {
-    auto chars = std::make_unique<CharTokenizer>(std::move(points));
-    if (same(*chars)) return chars;
-  }
-  throw UserError({.what = "this tokenizer is not supported yet",
-                   .where = source,
-                   .expected = "a tokenizer of characters or bytes that Pawl wrote"});
-}
-
-std::unique_ptr<Tokenizer> LoadTokenizer(const fs::path& folder) {
-  const fs::path path = folder / "tokenizer.json";
-  std::error_code error;
-  if (!fs::exists(path, error)) {
-    throw UserError({.what = fmt::format("'{}' has no tokenizer", folder.string()),
-                     .where = path.string(),
-                     .expected = "a model folder with a tokenizer.json"});
-  }
-  return ParseTokenizer(core::ReadTextFile(path), path.string());
+  return std::make_unique<Tokenizer>(ReadTokenizerParts(std::string(json), source));
 }
 
 }  // namespace pawl::text

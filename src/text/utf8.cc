@@ -1,5 +1,7 @@
 #include "text/utf8.h"
 
+#include <cstring>
+
 namespace pawl::text {
 namespace {
 
@@ -62,6 +64,24 @@ std::string ToUtf8(char32_t code_point) {
   std::string out;
   AppendUtf8(out, code_point);
   return out;
+}
+
+size_t FindInvalidUtf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    // eight bytes of ASCII at once
+    uint64_t bytes = 0;
+    if (at + sizeof(bytes) <= text.size()) {
+      std::memcpy(&bytes, text.data() + at, sizeof(bytes));
+      if ((bytes & 0x8080808080808080u) == 0) {
+        at += sizeof(bytes);
+        continue;
+      }
+    }
+    const CodePoint point = CodePointAt(text, at);
+    if (!point.valid) return at;
+    at += point.size;
+  }
+  return std::string_view::npos;
 }
 
 std::string ReplaceInvalidUtf8(std::string_view text, int64_t& replaced, size_t* first) {

@@ -9,6 +9,9 @@ namespace pawl::text {
 
 constexpr char32_t kReplacement = 0xFFFD;
 
+// What becomes of bytes that are no UTF-8.
+enum class InvalidUtf8 : uint8_t { kReplace, kRefuse };
+
 struct CodePoint {
   char32_t value = 0;  // kReplacement where the bytes are no UTF-8
   size_t size = 0;     // bytes it takes
@@ -22,6 +25,8 @@ CodePoint CodePointAt(std::string_view text, size_t at);
 void AppendUtf8(std::string& out, char32_t code_point);
 std::string ToUtf8(char32_t code_point);
 
+// Where the first bytes are that are no UTF-8; std::string_view::npos where there are none.
+size_t FindInvalidUtf8(std::string_view text);
 // The text with every invalid stretch replaced by U+FFFD; `replaced` counts them, `first` (where
 // given) is the place of the first one.
 std::string ReplaceInvalidUtf8(std::string_view text, int64_t& replaced, size_t* first = nullptr);
