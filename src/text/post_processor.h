@@ -38,6 +38,7 @@ class PostProcessor {
   // `spaces`: of each token; read only where trims().
   void Apply(Encoding& encoding, std::vector<TokenSpaces> spaces, bool add_special_tokens) const;
   bool trims() const;
+  bool has_steps() const { return !steps_.empty(); }
 
  private:
   struct Step {
