@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "text/regex.h"
+#include "text/utf8.h"
 
 namespace pawl::text {
 
@@ -54,14 +55,57 @@ class NormalizedText {
   // Keeps the code points for which `keep` is true.
   template <class Keep>
   void Filter(Keep&& keep);
+  // Puts map(code point) in the place of each.
+  template <class MapOne>
+  void Map(MapOne&& map);
   void Clear();
 
  private:
   NormalizedText() = default;
+  void TransformRange(size_t begin, size_t end, std::span<const Change> changes, size_t removed);
+  template <class Visit>
+  void ForEachCodePoint(Visit&& visit) const;
   std::string text_;
   bool aligned_ = true;
   ByteRange original_;                // of this text in the whole original
   std::vector<ByteRange> alignment_;  // [text_.size()] or empty; offsets in original_
 };
+
+template <class Visit>
+void NormalizedText::ForEachCodePoint(Visit&& visit) const {
+  for (size_t at = 0; at < text_.size();) {
+    const CodePoint point = CodePointAt(text_, at);
+    visit(point.value);
+    at += point.size;
+  }
+}
+
+template <class Keep>
+void NormalizedText::Filter(Keep&& keep) {
+  std::vector<Change> changes;
+  size_t removed = 0;  // in front
+  bool different = false;
+  ForEachCodePoint([&](char32_t c) {
+    if (keep(c)) {
+      changes.push_back({c, 0});
+      return;
+    }
+    different = true;
+    changes.empty() ? static_cast<void>(++removed) : static_cast<void>(--changes.back().change);
+  });
+  if (different) Transform(changes, removed);
+}
+
+template <class MapOne>
+void NormalizedText::Map(MapOne&& map) {
+  std::vector<Change> changes;
+  bool different = false;
+  ForEachCodePoint([&](char32_t c) {
+    const char32_t mapped = map(c);
+    different = different || mapped != c;
+    changes.push_back({mapped, 0});
+  });
+  if (different) Transform(changes, 0);
+}
 
 }  // namespace pawl::text
