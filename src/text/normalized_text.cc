@@ -36,6 +36,7 @@ NormalizedText NormalizedText::Slice(size_t begin, size_t end) const {
   NormalizedText slice;
   slice.text_ = text_.substr(begin, end - begin);
   slice.aligned_ = aligned_;
+  slice.original_ = {0, end - begin};
   if (!aligned_) return slice;
   slice.original_ = OriginalRange(begin, end);
   const size_t shift = slice.original_.begin - original_.begin;
@@ -83,6 +84,14 @@ void NormalizedText::TransformRange(size_t begin, size_t end, std::span<const Ch
   alignment_.insert(rest, alignment.begin(), alignment.end());
 }
 
+// A sequence of replacements may make a text longer without end.
+void NormalizedText::CheckSize(size_t size) const {
+  if (size <= 1'000'000 + 1000 * original_size()) return;
+  throw RunError({.what = fmt::format("a normalizer makes a text of {} bytes more than a thousand "
+                                      "times as long",
+                                      original_size())});
+}
+
 // One pass: what replaces a match belongs to the last byte before it in the new text, for the
 // package inserts it there.
 void NormalizedText::Replace(const Regex& pattern, std::string_view content) {
@@ -103,6 +112,7 @@ void NormalizedText::Replace(const Regex& pattern, std::string_view content) {
     found = true;
     keep(match.begin);
     text.append(content);
+    CheckSize(text.size());
     if (aligned_) {
       // the bytes that go are passed over first, so it is the last of them where there is one
       ByteRange from;
@@ -123,6 +133,7 @@ void NormalizedText::Replace(const Regex& pattern, std::string_view content) {
 
 void NormalizedText::Prepend(std::string_view content) {
   if (text_.empty()) return;
+  CheckSize(text_.size() + content.size());
   text_.insert(0, content);
   if (!aligned_) return;
   if (content.empty()) {

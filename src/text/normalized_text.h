@@ -27,7 +27,8 @@ class NormalizedText {
   const std::string& text() const { return text_; }
   bool aligned() const { return aligned_; }
   bool empty() const { return text_.empty(); }
-  // Of the stretch of the original text that this is (all of it, or what Slice took).
+  // Of the stretch of the original text that this is (all of it, or what Slice took; where it is not
+  // aligned, the slice's own size).
   size_t original_size() const { return original_.end - original_.begin; }
 
   // The bytes of the original text behind bytes [begin, end) of this one; an empty range is given
@@ -46,6 +47,7 @@ class NormalizedText {
   // Puts `changes` in the place of the text, whose first `removed` code points go.
   void Transform(std::span<const Change> changes, size_t removed);
 
+  // Both throw RunError where the text grows beyond any use.
   void Replace(const Regex& pattern, std::string_view content);
   void Prepend(std::string_view content);
   void Append(std::string_view content);
@@ -62,6 +64,7 @@ class NormalizedText {
 
  private:
   NormalizedText() = default;
+  void CheckSize(size_t size) const;
   void TransformRange(size_t begin, size_t end, std::span<const Change> changes, size_t removed);
   template <class Visit>
   void ForEachCodePoint(Visit&& visit) const;

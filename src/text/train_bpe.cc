@@ -289,8 +289,11 @@ BpeMerges TrainBpe(std::span<const std::string_view> texts, const TrainBpeConfig
 std::string BpeTokenizerJson(const BpeMerges& bpe, const TrainBpeConfig& config) {
   // by hand: a json object of a large vocabulary takes its size squared to fill
   const auto quoted = [](const std::string& text) { return nlohmann::json(text).dump(); };
-  constexpr std::string_view kByteLevel =
-      R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true})";
+  const auto byte_level = [](bool add_prefix_space) {
+    return fmt::format(
+        R"({{"type": "ByteLevel", "add_prefix_space": {}, "trim_offsets": true, "use_regex": true}})",
+        add_prefix_space);
+  };
   std::string added, vocab, merges;
   for (size_t id = 0; id < bpe.vocab.size(); ++id) {
     const std::string& token = bpe.vocab[id];
@@ -333,7 +336,7 @@ std::string BpeTokenizerJson(const BpeMerges& bpe, const TrainBpeConfig& config)
   }}
 }}
 )",
-      added, kByteLevel, kByteLevel, vocab, merges);
+      added, byte_level(false), byte_level(true), vocab, merges);
 }
 
 }  // namespace pawl::text

@@ -67,6 +67,17 @@ TEST(NormalizedText, EmptyTextsTakeNothingOn) {
   EXPECT_TRUE(text.empty());
 }
 
+TEST(NormalizedText, GrowsOnlySoFar) {
+  NormalizedText text("a");
+  const Regex a = Regex::Literal("a");
+  EXPECT_THROW(
+      {
+        for (int i = 0; i < 100; ++i) text.Replace(a, "aaaaaaaaaa");
+      },
+      Error);
+  EXPECT_LE(text.text().size(), 1'001'000u);
+}
+
 TEST(NormalizedText, WithoutAlignmentTheTextIsTheSame) {
   NormalizedText text("A b", /*aligned=*/false);
   text.Lowercase();
