@@ -9,9 +9,12 @@
 // {,n} {m,n}, lazy with ?, possessive with + after ? * +; (?=..) (?!..), (?<=..) (?<!..) of a fixed
 // length; ^ $ \A \z \Z \b \B. Anything else is refused by name and offset.
 #pragma once
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -49,6 +52,16 @@ class Regex {
   const std::string& pattern() const { return pattern_; }
 
  private:
+  // Where an iteration stands.
+  struct Cursor {
+    size_t from = 0;
+    size_t last_end = ~size_t{0};  // of the match before
+    bool done = false;
+  };
+  // The next matches, at most out.size(), without the empty ones that ForEachMatch leaves out.
+  size_t FindSome(std::string_view text, Cursor& cursor, int64_t& budget,
+                  std::span<Match> out) const;
+  static int64_t Budget(std::string_view text);  // steps that the searches of a text may take
   Regex(std::string pattern, std::shared_ptr<const internal::RegexProgram> program);
   std::string pattern_;
   std::shared_ptr<const internal::RegexProgram> program_;
@@ -56,20 +69,12 @@ class Regex {
 
 template <class Visit>
 void Regex::ForEachMatch(std::string_view text, Visit&& visit) const {
-  size_t from = 0;
-  size_t last_end = text.size() + 1;  // of the match before
-  while (from <= text.size()) {
-    const std::optional<Match> match = Find(text, from);
-    if (!match) return;
-    from = match->end;
-    if (match->begin == match->end) {
-      // step over one code point
-      ++from;
-      while (from < text.size() && (static_cast<unsigned char>(text[from]) & 0xC0) == 0x80) ++from;
-      if (match->end == last_end) continue;
-    }
-    last_end = match->end;
-    visit(*match);
+  std::array<Match, 128> matches;
+  Cursor cursor;
+  int64_t budget = Budget(text);
+  while (!cursor.done) {
+    const size_t count = FindSome(text, cursor, budget, matches);
+    for (size_t i = 0; i < count; ++i) visit(matches[i]);
   }
 }
 

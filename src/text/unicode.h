@@ -48,6 +48,8 @@ enum class Category : uint8_t {
 constexpr int kNumCategories = 30;
 using CategorySet = uint32_t;  // bit i: the category of value i
 constexpr CategorySet kAllCategories = (CategorySet{1} << kNumCategories) - 1;
+// Those of \w: letters, marks, Nd and Pc. A few other code points are words too.
+constexpr CategorySet kWordCategories = 0x9FF;
 
 // Of the package's regular expressions (\p{..}).
 Category CategoryOf(char32_t code_point);
