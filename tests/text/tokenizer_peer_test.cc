@@ -60,14 +60,14 @@ std::string Shakespeare() {
 }
 
 TEST_F(TokenizerPeer, BytesAgree) {
-  ExpectAgreement(ByteTokenizer(), kSamples);
+  ExpectAgreement(MakeByteTokenizer(), kSamples);
   const std::string text = Shakespeare();
-  if (!text.empty()) ExpectAgreement(ByteTokenizer(), text);
+  if (!text.empty()) ExpectAgreement(MakeByteTokenizer(), text);
 }
 
 TEST_F(TokenizerPeer, CharactersAgree) {
   for (const std::string& text : {std::string(kSamples), Shakespeare()}) {
-    if (!text.empty()) ExpectAgreement(CharTokenizer::FromTexts({{text}}), text);
+    if (!text.empty()) ExpectAgreement(MakeCharTokenizer({{text}}), text);
   }
 }
 

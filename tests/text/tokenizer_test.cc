@@ -10,8 +10,28 @@
 
 namespace pawl::text {
 namespace {
+using Json = nlohmann::json;
+using Ids = std::vector<int32_t>;
 
-CharTokenizer Chars(std::string_view text) { return CharTokenizer::FromTexts({{text}}); }
+Tokenizer Chars(std::string_view text) { return MakeCharTokenizer({{text}}); }
+
+// A tokenizer.json over the letters a-d and "_": ab = 5, abc = 6, cd = 7; model entries by `changes`.
+Json Small() {
+  return Json::parse(R"({
+    "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+    "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+    "decoder": {"type": "Fuse"},
+    "model": {"type": "BPE",
+      "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, "_": 4, "ab": 5, "abc": 6, "cd": 7},
+      "merges": ["c d", ["a", "b"], "ab c"]}})");
+}
+std::unique_ptr<Tokenizer> Parse(const Json& document) {
+  return ParseTokenizer(document.dump(), "t.json");
+}
+Json Added(int64_t id, const std::string& content) {
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
+}
 
 TEST(CharTokenizer, IdsFollowTheCodePoints) {
   const auto tokenizer = Chars(
@@ -19,65 +39,182 @@ TEST(CharTokenizer, IdsFollowTheCodePoints) {
       "a\n\xF0\x9F\x98\x80"
       "b");  // b ä a \n 😀 b
   EXPECT_EQ(tokenizer.vocab_size(), 5);
-  EXPECT_EQ(tokenizer.Encode("\nab\xC3\xA4\xF0\x9F\x98\x80"),
-            (std::vector<int32_t>{0, 1, 2, 3, 4}));
-  EXPECT_EQ(tokenizer.Decode(std::vector<int32_t>{4, 0, 3}), "\xF0\x9F\x98\x80\n\xC3\xA4");
-  EXPECT_EQ(tokenizer.Decode(std::vector<int32_t>{1, -1, 5, 2}), "ab");
+  EXPECT_EQ(tokenizer.Encode("\nab\xC3\xA4\xF0\x9F\x98\x80"), (Ids{0, 1, 2, 3, 4}));
+  EXPECT_EQ(tokenizer.Decode(Ids{4, 0, 3}), "\xF0\x9F\x98\x80\n\xC3\xA4");
+  EXPECT_EQ(tokenizer.Decode(Ids{1, -1, 5, 2}), "ab");
 }
 
-TEST(CharTokenizer, AnUnknownCharacterIsNamed) {
+TEST(CharTokenizer, AnUnknownCharacterIsLeftOutOrNamed) {
   const auto tokenizer = Chars("abc");
-  const std::string error = UserErrorOf([&] { tokenizer.Encode("ab\xC3\xA4"); });
+  EXPECT_EQ(tokenizer.Encode("ab\xC3\xA4"), (Ids{0, 1}));
+  const std::string error = UserErrorOf(
+      [&] { tokenizer.Encode("ab\xC3\xA4", {.unknown = UnknownText::kRefuse}); });
   EXPECT_NE(error.find("'\xC3\xA4' (U+00E4)"), std::string::npos) << error;
 }
 
 TEST(ByteTokenizer, IdsAreBytesAndBrokenTextIsMarked) {
-  const ByteTokenizer tokenizer;
-  EXPECT_EQ(tokenizer.Encode("a\xC3\xA4"), (std::vector<int32_t>{97, 0xC3, 0xA4}));
-  EXPECT_EQ(tokenizer.Decode(std::vector<int32_t>{97, 0xC3}), "a\xEF\xBF\xBD");
+  const Tokenizer tokenizer = MakeByteTokenizer();
+  EXPECT_EQ(tokenizer.Encode("a\xC3\xA4"), (Ids{97, 0xC3, 0xA4}));
+  EXPECT_EQ(tokenizer.Decode(Ids{97, 0xC3}), "a\xEF\xBF\xBD");
+}
+
+TEST(Tokenizer, InvalidUtf8IsReplacedAndCountedOrRefused) {
+  const Tokenizer tokenizer = MakeByteTokenizer();
+  int64_t replaced = 0;
+  EXPECT_EQ(tokenizer.Encode("a\xFFz", {.replaced_utf8 = &replaced}),
+            (Ids{97, 0xEF, 0xBF, 0xBD, 'z'}));
+  EXPECT_EQ(replaced, 1);
+  EXPECT_NE(UserErrorOf([&] {
+              tokenizer.Encode("a\xFFz", {.invalid_utf8 = InvalidUtf8::kRefuse});
+            }).find("byte 1"),
+            std::string::npos);
+}
+
+TEST(Tokenizer, MergesGoByRankThenPlace) {
+  const auto tokenizer = Parse(Small());
+  // cd comes first, so that abc is not made of abcd
+  EXPECT_EQ(tokenizer->Encode("abcd"), (Ids{5, 7}));
+  EXPECT_EQ(tokenizer->Encode("abc_cd"), (Ids{6, 4, 7}));
+  EXPECT_EQ(tokenizer->Encode("dab"), (Ids{3, 5}));
+  EXPECT_EQ(tokenizer->Encode(""), Ids{});
+}
+
+// The cache, the cuts, the short and the long way to merge give the same.
+TEST(Tokenizer, LongWordsAreWhatTheirPartsAre) {
+  const auto tokenizer = Parse(Small());
+  std::string text;
+  Ids ids;
+  for (int i = 0; i < 5000; ++i) {
+    const char* parts[] = {"abcd", "abc_", "cd", "_", "dab"};
+    const Ids expected[] = {{5, 7}, {6, 4}, {7}, {4}, {3, 5}};
+    const auto pick = static_cast<size_t>(i * 7919 % 5);
+    text += parts[pick];
+    ids.insert(ids.end(), expected[pick].begin(), expected[pick].end());
+    text += "_";
+    ids.push_back(4);
+  }
+  EXPECT_EQ(tokenizer->Encode(text), ids);
+  EXPECT_EQ(tokenizer->EncodeWithOffsets(text).ids, ids);
+  EXPECT_EQ(tokenizer->Decode(ids), text);
+}
+
+TEST(Tokenizer, AMegabyteWithoutAPlaceToCutIsNotQuadratic) {
+  Json document = Small();
+  document["model"]["vocab"] = {{"a", 0}, {"aa", 1}, {"aaaa", 2}};
+  document["model"]["merges"] = {"a a", "aa aa"};
+  const std::string text(1'000'001, 'a');
+  const Ids ids = Parse(document)->Encode(text);
+  EXPECT_EQ(ids.size(), 250'001u);
+  EXPECT_EQ(ids.back(), 0);
+}
+
+TEST(Tokenizer, AddedTokensAreFoundFirstAndTheLongestOnes) {
+  Json document = Small();
+  document["added_tokens"] = {Added(8, "<s>"), Added(9, "<s>>")};
+  const auto tokenizer = Parse(document);
+  EXPECT_EQ(tokenizer->Encode("a<s>b<s>>"), (Ids{0, 8, 1, 9}));
+  EXPECT_EQ(tokenizer->Decode(Ids{0, 8, 1}), "a<s>b");
+  EXPECT_EQ(tokenizer->Decode(Ids{0, 8, 1}, {.skip_special_tokens = true}), "ab");
+  EXPECT_EQ(tokenizer->TokenToId("<s>"), 8);
+  EXPECT_EQ(tokenizer->IdToToken(7), "cd");
+  EXPECT_FALSE(tokenizer->IdToToken(10).has_value());
+  EXPECT_EQ(tokenizer->vocab_size(), 10);
+}
+
+TEST(Tokenizer, OffsetsCountCodePoints) {
+  Json document = Small();
+  document["model"]["vocab"]["\xC3\xA4"] = 8;
+  const Encoding encoding = Parse(document)->EncodeWithOffsets("\xC3\xA4" "abc\xC3\xA4");
+  EXPECT_EQ(encoding.ids, (Ids{8, 6, 8}));
+  EXPECT_EQ(encoding.offsets, (std::vector<TokenOffsets>{{0, 1}, {1, 4}, {4, 5}}));
+}
+
+TEST(TokenStream, GivesNoHalfCharacterAndAllOfTheText) {
+  const Tokenizer tokenizer = MakeByteTokenizer();
+  TokenStream stream(tokenizer);
+  EXPECT_EQ(stream.Push(0xF0), "");
+  EXPECT_EQ(stream.Push(0x9F), "");
+  EXPECT_EQ(stream.Push(0x98), "");
+  EXPECT_EQ(stream.Push(0x80), "\xF0\x9F\x98\x80");
+  EXPECT_EQ(stream.Push(0xE2), "");
+  EXPECT_EQ(stream.Push('a'), "\xEF\xBF\xBD" "a");
+  EXPECT_EQ(stream.Push(0xC3), "");
+  EXPECT_EQ(stream.Finish(), "\xEF\xBF\xBD");
 }
 
 TEST(TokenizerJson, WhatIsWrittenReadsBack) {
   TempFolder folder;
-  for (const bool bytes : {false, true}) {
-    std::unique_ptr<Tokenizer> tokenizer = std::make_unique<ByteTokenizer>();
-    if (!bytes) tokenizer = std::make_unique<CharTokenizer>(Chars("a \"\\\n\xC3\xA4 text"));
-    WriteTokenizer(*tokenizer, folder.path(), 64);
+  for (const Tokenizer& tokenizer :
+       {MakeByteTokenizer(), Chars("a \"\\\n\xC3\xA4 text")}) {
+    WriteTokenizer(tokenizer, folder.path(), 64);
     const auto back = LoadTokenizer(folder.path());
-    EXPECT_EQ(back->ToJson(), tokenizer->ToJson());
-    EXPECT_EQ(back->vocab_size(), tokenizer->vocab_size());
-    EXPECT_EQ(back->Encode("a text"), tokenizer->Encode("a text"));
+    EXPECT_EQ(back->ToJson(), tokenizer.ToJson());
+    EXPECT_EQ(back->vocab_size(), tokenizer.vocab_size());
+    EXPECT_EQ(back->Encode("a text"), tokenizer.Encode("a text"));
   }
 }
 
-TEST(TokenizerJson, WhatPawlDidNotWriteIsRefused) {
+TEST(TokenizerJson, TheConfigNamesTokensAndMayAddThem) {
+  TempFolder folder;
+  Json document = Small();
+  document["added_tokens"] = {Added(8, "<s>"), Added(9, "</s>")};
+  folder.Write("tokenizer.json", document.dump());
+  folder.Write("tokenizer_config.json",
+               R"({"bos_token": {"content": "<s>"}, "eos_token": "</s>", "add_bos_token": true})");
+  const auto tokenizer = LoadTokenizer(folder.path());
+  EXPECT_EQ(tokenizer->bos_id(), 8);
+  EXPECT_EQ(tokenizer->eos_id(), 9);
+  EXPECT_FALSE(tokenizer->pad_id().has_value());
+  EXPECT_EQ(tokenizer->Encode("ab"), (Ids{5}));
+  EXPECT_EQ(tokenizer->Encode("ab", {.add_special_tokens = true}), (Ids{8, 5}));
+  folder.Write("tokenizer_config.json", R"({"eos_token": "<end>"})");
+  EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("'<end>'"), std::string::npos);
+}
+
+TEST(TokenizerJson, WhatIsNotUnderstoodIsRefusedByName) {
   TempFolder folder;
   EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("has no tokenizer"),
             std::string::npos);
-  const auto refused = [](const nlohmann::json& document) {
-    return UserErrorOf([&] {
-             ParseTokenizer(document.dump(), "t.json");
-           }).find("not supported yet") != std::string::npos;
+  const auto refused = [](const char* pointer, const Json& value, const char* words) {
+    Json document = Small();
+    document[Json::json_pointer(pointer)] = value;
+    const std::string error = UserErrorOf([&] { Parse(document); });
+    EXPECT_NE(error.find(words), std::string::npos) << pointer << ": " << error;
+    EXPECT_NE(error.find("t.json"), std::string::npos) << error;
   };
-  const auto good = nlohmann::json::parse(Chars("abc").ToJson());
-  EXPECT_FALSE(refused(good));
-  auto other = good;
-  other["model"]["merges"].push_back("a b");
-  EXPECT_TRUE(refused(other));
-  other = good;
-  other["normalizer"] = {{"type", "NFC"}};
-  EXPECT_TRUE(refused(other));
-  other = good;
-  other["model"]["vocab"]["a"] = 3;
-  EXPECT_TRUE(refused(other));
-  other = good;
-  other["model"]["vocab"]["de"] = 3;
-  EXPECT_TRUE(refused(other));
-  other = good;
-  other.erase("model");
-  EXPECT_TRUE(refused(other));
+  EXPECT_EQ(UserErrorOf([] { Parse(Small()); }), "");
+  refused("/model/merges/0", "c x", "names the token 'x'");
+  refused("/model/merges/0", "c d d", "one space");
+  refused("/model/merges/0", Json{"c"}, "fewer than two");
+  refused("/model/merges/0", 3, "no string");
+  refused("/model/vocab/a", 7, "have the id 7");
+  refused("/model/vocab/a", -1, "no id");
+  refused("/model/vocab/a", 4'000'000'000, "4000000000");
+  refused("/model/vocab/a", "x", "no id");
+  refused("/model/dropout", 0.5, "dropout");
+  refused("/model/type", "Unigram", "Unigram");
+  refused("/model/new", 1, "'new'");
+  refused("/new", 1, "'new'");
+  refused("/model", nullptr, "model");
+  refused("/version", "2.0", "2.0");
+  refused("/normalizer", {{"type", "Precompiled"}}, "Precompiled");
+  refused("/pre_tokenizer", {{"type", "BertPreTokenizer"}}, "BertPreTokenizer");
+  refused("/decoder", {{"type", "WordPiece"}}, "WordPiece");
+  refused("/post_processor", {{"type", "Other"}}, "Other");
+  refused("/added_tokens", Json::array({Added(9, "<s>")}), "expected 8");
+  refused("/added_tokens", Json::array({Added(8, "<s>"), Added(8, "<s>")}), "twice");
   EXPECT_NE(UserErrorOf([] { ParseTokenizer("no json", "t.json"); }).find("t.json"),
             std::string::npos);
+  EXPECT_NE(UserErrorOf([] { ParseTokenizer(std::string(1000, '['), "t.json"); }).find("levels"),
+            std::string::npos);
+}
+
+TEST(SentencePiece, WhatIsCutOffOrNoModelIsRefused) {
+  TempFolder folder;
+  folder.Write("tokenizer.model", std::string("\x0A\x05\x0A\x01", 4));
+  EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("cut off"), std::string::npos);
+  folder.Write("tokenizer.model", std::string("\x0A\x03\x0A\x01" "a", 5));
+  EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("unigram"), std::string::npos);
 }
 
 }  // namespace
