@@ -148,7 +148,7 @@ LoraLayout::LoraLayout(const DecoderLayout& decoder, const LoraConfig& config) :
 
 void LoraLayout::AddSaved(const DecoderLayout& decoder) {
   for (const std::string& module : config_.modules_to_save) {
-    const size_t before = saved_.size();
+    int64_t matches = 0;
     for (const ModelParameter& parameter : decoder.parameters()) {
       if (!EndsAs(ModuleOf(parameter), module)) continue;
       if (IsLayerLinear(parameter)) {
@@ -156,9 +156,13 @@ void LoraLayout::AddSaved(const DecoderLayout& decoder) {
                          .expected = "an embedding, the head or norms",
                          .hint = "target_modules adapts it"});
       }
-      saved_.push_back(&parameter);
+      // two names may mean one parameter
+      if (std::find(saved_.begin(), saved_.end(), &parameter) == saved_.end()) {
+        saved_.push_back(&parameter);
+      }
+      ++matches;
     }
-    if (saved_.size() == before) throw NothingMatches("modules_to_save", module, decoder);
+    if (matches == 0) throw NothingMatches("modules_to_save", module, decoder);
   }
 }
 

@@ -19,14 +19,14 @@ constexpr const char* kWeightsFile = "adapter_model.safetensors";
 
 // Keys of adapter_config.json that say nothing about what the adapter computes here.
 const std::set<std::string>& IgnoredKeys() {
-  static const std::set<std::string> kKeys = {"auto_mapping",   "base_model_name_or_path",
-                                              "revision",       "inference_mode",
-                                              "peft_version",   "task_type",
-                                              "lora_dropout",   "init_lora_weights",
-                                              "runtime_config", "loftq_config",
-                                              "corda_config",   "eva_config",
-                                              "lora_ga_config", "qalora_group_size",
-                                              "peft_type",      "megatron_core"};
+  static const std::set<std::string> kKeys = {"auto_mapping",      "base_model_name_or_path",
+                                              "revision",          "inference_mode",
+                                              "peft_version",      "task_type",
+                                              "lora_dropout",      "runtime_config",
+                                              "loftq_config",      "corda_config",
+                                              "eva_config",        "lora_ga_config",
+                                              "qalora_group_size", "peft_type",
+                                              "megatron_core"};
   return kKeys;
 }
 const std::set<std::string>& KnownKeys() {
@@ -37,7 +37,8 @@ const std::set<std::string>& KnownKeys() {
                                               "rank_pattern",
                                               "alpha_pattern",
                                               "modules_to_save",
-                                              "fan_in_fan_out"};
+                                              "fan_in_fan_out",
+                                              "init_lora_weights"};
   return kKeys;
 }
 
@@ -102,6 +103,16 @@ void ReadTargets(const Json& json, const std::string& source, LoraConfig& config
     throw Refused(source, "'target_modules' is missing",
                   "a list of names, a regular expression or all-linear");
   }
+}
+
+// PEFT's other initialisations (pissa, olora, corda, loftq, ...) take their start out of the base's
+// weights when the adapter is loaded: over the plain base such an adapter means something else.
+void CheckInitialisation(const Json& json, const std::string& source) {
+  const Json value = json.value("init_lora_weights", Json());
+  if (!value.is_string() || value == "gaussian" || value == "eva" || value == "orthogonal") return;
+  throw Refused(source, fmt::format("'init_lora_weights' is {}", value.dump().substr(0, 60)),
+                "an initialisation that leaves the base model alone",
+                "PEFT's save_pretrained(path_initial_model_for_weight_conversion=...) converts it");
 }
 
 void ReadPatterns(const Json& json, const std::string& source, LoraConfig& config) {
@@ -200,6 +211,7 @@ LoraConfig ReadAdapterConfig(const fs::path& folder, std::string* base) {
     throw Refused(source, fmt::format("'{}' is {}", key, value.dump().substr(0, 60)),
                   "an adapter without it", "Pawl does not know this kind of adapter");
   }
+  CheckInitialisation(json, source);
   LoraConfig config;
   config.rank = RankOf(NumberOf(json, "r", 8, source), "r", source);
   config.alpha = NumberOf(json, "lora_alpha", 8, source);

@@ -78,7 +78,10 @@ nn::ModelConfig ModelOf(const LearnerRequest& request) {
                      .where = "data.context",
                      .expected = fmt::format("at most {}", config.max_positions)});
   }
-  if (request.model.dtype != SavedDtype::kModel) config.dtype = DtypeName(request.model.dtype);
+  if (request.model.dtype != SavedDtype::kModel) {
+    config.dtype = DtypeName(request.model.dtype);
+    nn::SetFamilySwitches(config);  // Gemma's embedding scale is rounded to the dtype
+  }
   return config;
 }
 
@@ -127,7 +130,7 @@ nn::LanguageTrainerOptions OptionsOf(const LearnerRequest& request, const nn::Mo
                                    : DefaultMicroBatch(config, train.activation_checkpointing);
   options.threads = train.threads > 0 ? train.threads : core::NumCores();
   options.adapter_folder = request.lora.path;
-  if (request.lora.rank > 0 && request.lora.path.empty()) options.lora = AdapterOf(request.lora);
+  if (request.lora.rank > 0) options.lora = AdapterOf(request.lora);
   options.seed = request.seed;
   options.evaluate_only = request.evaluate_only;
   return options;
@@ -235,7 +238,8 @@ LearnerInfo InfoOf(const nn::ModelConfig& config, nn::LanguageTrainer& trainer,
   info.vocab = config.vocab;
   info.max_positions = config.max_positions;
   info.flops_per_token = nn::TrainingFlopsPerToken(
-      config, request.context > 0 ? request.context : config.max_positions);
+      config, request.context > 0 ? request.context : config.max_positions,
+      info.trained_parameters == info.parameters);
   info.eos_ids.assign(config.eos_ids.begin(), config.eos_ids.end());
   return info;
 }

@@ -6,6 +6,8 @@
 
 #include <bit>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/file.h"
 #include "nn/decoder.h"
@@ -171,6 +173,56 @@ TEST_F(BadAdapter, UnknownKindsAreRefusedByName) {
   EXPECT_EQ(Message(*base_.layout), "");
   Replace("\"use_dora\": false", "\"use_dora\": true");
   EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("use_dora"));
+}
+TEST_F(BadAdapter, AnInitialisationThatChangesTheBaseIsRefused) {
+  for (const std::string good : {"false", "\"gaussian\"", "\"eva\"", "\"orthogonal\""}) {
+    Replace("\"init_lora_weights\": true", "\"init_lora_weights\": " + good);
+    EXPECT_EQ(Message(*base_.layout), "") << good;
+    Replace("\"init_lora_weights\": " + good, "\"init_lora_weights\": true");
+  }
+  for (const std::string bad : {"pissa", "pissa_niter_4", "olora", "corda", "loftq", "mica"}) {
+    Replace("\"init_lora_weights\": true", "\"init_lora_weights\": \"" + bad + "\"");
+    EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("'init_lora_weights' is \"" + bad));
+    Replace("\"init_lora_weights\": \"" + bad + "\"", "\"init_lora_weights\": true");
+  }
+}
+// Every switch of PEFT's LoraConfig (0.21) is read, or says nothing about the result, or is
+// refused.
+TEST_F(BadAdapter, EverySwitchThatChangesTheResultIsRefused) {
+  const std::set<std::string> read = {"r",
+                                      "lora_alpha",
+                                      "use_rslora",
+                                      "target_modules",
+                                      "rank_pattern",
+                                      "alpha_pattern",
+                                      "modules_to_save",
+                                      "fan_in_fan_out",
+                                      "init_lora_weights",
+                                      "peft_type"};
+  const std::set<std::string> without_effect = {"auto_mapping",   "base_model_name_or_path",
+                                                "revision",       "inference_mode",
+                                                "peft_version",   "task_type",
+                                                "lora_dropout",   "loftq_config",
+                                                "corda_config",   "eva_config",
+                                                "lora_ga_config", "qalora_group_size",
+                                                "megatron_core",  "runtime_config"};
+  const fs::path file = folder_ / "adapter_config.json";
+  const auto original = nlohmann::json::parse(core::ReadTextFile(file));
+  int refused = 0;
+  for (const auto& [key, unused] : original.items()) {
+    if (read.contains(key)) continue;
+    auto changed = original;
+    changed[key] = {1};
+    core::WriteFileAtomic(file, changed.dump());
+    const std::string message = Message(*base_.layout);
+    if (without_effect.contains(key)) {
+      EXPECT_EQ(message, "") << key;
+    } else {
+      EXPECT_THAT(message, testing::HasSubstr("'" + key + "' is [1]"));
+      ++refused;
+    }
+  }
+  EXPECT_GE(refused, 18);
 }
 TEST_F(BadAdapter, ATargetThatIsNotThereIsNamedWithThoseThatAre) {
   Replace("\"down_proj\"\n", "\"c_attn\"\n");
