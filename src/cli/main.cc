@@ -110,7 +110,9 @@ int Main(int argc, char** argv) {
                 1);
   } catch (const std::bad_alloc&) {
     return Fail(name,
-                "out of memory: a smaller network, fewer env.num_envs, a shorter ppo.horizon?", 1);
+                "out of memory: a smaller model, fewer env.num_envs, a shorter ppo.horizon, fewer "
+                "train.micro_batch_tokens?",
+                1);
   } catch (const std::exception& error) {
     return Fail(name, error.what(), 1);
   }

@@ -95,7 +95,8 @@ std::string DryRunLines(const LanguageSetup& setup) {
                        track::CountText(static_cast<double>(setup.text.eval.tokens())),
                        setup.text.tokenizer->vocab_size(), CountsText(setup.text.counts));
   const text::ShuffledBatches batches(train, config.seed, config.train.sequences);
-  const double epochs = static_cast<double>(config.total_updates * config.train.sequences) /
+  const double epochs = static_cast<double>(config.total_updates) *
+                        static_cast<double>(config.train.sequences) /
                         static_cast<double>(batches.epoch_sequences());
   return lines + fmt::format("  updates      {} of {} sequences, {:.3g} epochs\n",
                              config.total_updates, config.train.sequences, epochs);
