@@ -136,6 +136,31 @@ TEST(Lora, AFreshAdapterIsNothingAndItsGradientReachesB) {
   }
 }
 
+// PEFT's merge_and_unload of one matrix; GPT-2's files hold it transposed.
+TEST_P(PeftParity, MergedWeightsArePefts) {
+  const auto trainer = Trainer();
+  std::vector<float> merged(base_.weights);
+  MergeLora(*trainer->Lora(), *base_.layout, merged);
+  int found = 0;
+  for (const auto& adapter : trainer->Lora()->layout().adapters()) {
+    const std::string name = "merged/" + adapter.module + ".weight";
+    if (golden_.Find(name) == nullptr) continue;
+    ++found;
+    const auto expected = golden_.Get<float>(name);
+    const bool transposed = GetParam().family == std::string("gpt2");
+    ASSERT_EQ(expected.size(), static_cast<size_t>(adapter.in * adapter.out));
+    for (int64_t o = 0; o < adapter.out; ++o) {
+      for (int64_t i = 0; i < adapter.in; ++i) {
+        const float theirs = expected[transposed ? i * adapter.out + o : o * adapter.in + i];
+        const float ours = merged[adapter.weight + o * adapter.in + i];
+        ASSERT_NEAR(ours, theirs, 1e-6 * Scale()) << name << " " << o << " " << i;
+      }
+    }
+    EXPECT_NE(merged[adapter.weight], base_.weights[adapter.weight]);
+  }
+  EXPECT_EQ(found, 1);
+}
+
 // What a bad adapter folder says: one line that names the problem.
 class BadAdapter : public testing::Test {
  protected:
