@@ -8,6 +8,7 @@
 #include "nn/lora_files.h"
 #include "track/number_text.h"
 #include "train/language_setup.h"
+#include "train/run_checkpoints.h"
 #include "train/run_folder.h"
 
 namespace pawl::train {
@@ -43,6 +44,10 @@ std::string BaseOf(const fs::path& adapter) {
                    .expected = "base_model_name_or_path in adapter_config.json to be its folder"});
 }
 
+std::string DeviceOf(const EvaluateOptions& options) {
+  return options.device.empty() ? "cpu" : options.device;
+}
+
 struct Subject {
   LanguageConfig config;
   std::unique_ptr<text::Tokenizer> tokenizer;
@@ -59,6 +64,7 @@ Subject FromModelFolder(const fs::path& path, const EvaluateOptions& options,
   }
   Subject subject;
   subject.name = path.string();
+  subject.config.device = DeviceOf(options);
   subject.config.model.path = path.string();
   if (nn::IsAdapterFolder(path)) {
     subject.config.model.path = BaseOf(path);
@@ -81,13 +87,16 @@ Subject FromRun(const fs::path& path, const EvaluateOptions& options,
   Subject subject;
   subject.name = found.folder.string();
   core::LoadConfig(core::Table::ParseFile(run.config().string()), subject.config);
+  subject.config.device = DeviceOf(options);  // not the one it was trained on
   if (options.context > 0) subject.config.data.context = options.context;
   subject.tokenizer = text::LoadTokenizer(run.tokenizer());
   auto request = RequestOf(subject.config, *subject.tokenizer);
   request.evaluate_only = true;
   subject.learner = factory(request);
-  subject.learner->Load(
-      core::BorrowSafetensors(found.files.at("state/training.safetensors"), subject.name));
+  const auto state =
+      core::BorrowSafetensors(nn::FileIn(found.files, kTrainingState, subject.name), subject.name);
+  CheckBase(state, ChecksumOfBase(subject.config), fmt::format("evaluate '{}'", subject.name));
+  subject.learner->Load(state);
   return subject;
 }
 
@@ -134,6 +143,9 @@ bool IsLanguagePath(const fs::path& path) {
 
 int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
                      const rlhf::LearnerFactory& factory) {
+  const std::string device = DeviceOf(options);
+  CheckDevice(device);
+  LoadDevice(device);
   const bool model_folder = IsModelFolder(path);
   Subject subject =
       model_folder ? FromModelFolder(path, options, factory) : FromRun(path, options, factory);

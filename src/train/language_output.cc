@@ -60,7 +60,6 @@ void WriteModelFolder(const LanguageSetup& setup, const fs::path& folder) {
 
 std::string WriteBadUpdate(const LanguageSetup& setup, const rollout::SequenceBatch& batch,
                            const fs::path& folder) {
-  fs::create_directories(folder);
   core::WriteFileAtomic(folder / "batch.safetensors", core::ToSafetensors(BatchArrays(batch)));
   try {
     WriteModelFolder(setup, folder / "model");

@@ -15,7 +15,6 @@
 
 namespace pawl::train {
 namespace {
-constexpr const char* kTrainingState = "state/training.safetensors";
 // A larger training state is written from where it lies, while the learner waits: gigabytes twice
 // in memory would cost more.
 constexpr size_t kCopiedStateBytes = size_t{256} << 20;
@@ -44,6 +43,7 @@ class LanguageRun {
         learner_(*setup.learner),
         batches_(setup.text.train, setup.config.seed, setup.config.train.sequences),
         checksums_{setup.text.train.Checksum(), setup.text.eval.Checksum()},
+        base_checksum_(ChecksumOfBase(setup.config)),
         samples_(folder),
         output_(folder),
         checkpoints_(folder, setup.config.checkpoint) {}
@@ -51,7 +51,8 @@ class LanguageRun {
   int Run(bool resume);
 
  private:
-  bool LoadNewest();
+  void GoOn(bool resume);
+  void Load(const FoundCheckpoint& from);
   void Begin();
   void Update();
   algos::UpdateMetrics Learn(const text::TokenBatch& batch);
@@ -70,6 +71,7 @@ class LanguageRun {
   rlhf::LanguageModelLearner& learner_;
   text::ShuffledBatches batches_;
   std::vector<int64_t> checksums_;  // of the text: a resume must have the same
+  int64_t base_checksum_;           // and the same model under an adapter
   std::vector<text::TokenBatch> eval_batches_;
   LoopState state_;
   SampleFile samples_;
@@ -80,12 +82,7 @@ class LanguageRun {
 };
 
 int LanguageRun::Run(bool resume) {
-  const bool resumed = resume && LoadNewest();
-  if (!resumed) {
-    output_.CutBack(0, 0);
-    samples_.CutBack(0);
-  }
-  checkpoints_.Begin(state_.updates, resumed);
+  GoOn(resume);
   Begin();
   InstallInterruptHandler();
   while (!Done() && !state_.stopped) {
@@ -134,11 +131,25 @@ void LanguageRun::Begin() {
   output_.Open(std::move(progress));
 }
 
-bool LanguageRun::LoadNewest() {
-  const auto found = checkpoints_.TakeNewest();
-  if (!found) return false;
-  const std::string source = found->folder.string();
-  const auto arrays = core::BorrowSafetensors(found->files.at(kTrainingState), source);
+// From the newest checkpoint, or from the start. All that may refuse comes before the first change
+// of the run.
+void LanguageRun::GoOn(bool resume) {
+  const auto from = resume ? checkpoints_.FindNewest() : std::nullopt;
+  if (from) Load(*from);
+  AcceptLength(folder_, DescribeRun(config_));
+  checkpoints_.Begin(state_.updates, from ? &*from : nullptr, state_.best);
+  output_.CutBack(state_.updates, state_.updates);
+  samples_.CutBack(state_.updates);
+  if (from) {
+    PAWL_LOG_INFO("resumed from {} ({} updates, {} tokens)", from->folder.string(), state_.updates,
+                  state_.tokens);
+  }
+}
+
+void LanguageRun::Load(const FoundCheckpoint& from) {
+  const std::string source = from.folder.string();
+  const auto arrays =
+      core::BorrowSafetensors(nn::FileIn(from.files, kTrainingState, source), source);
   if (!std::ranges::equal(arrays.Get<int64_t>("loop/data_checksums"), checksums_)) {
     throw UserError({.what = fmt::format("cannot resume '{}': the text is not what it was",
                                          folder_.path.string()),
@@ -146,6 +157,7 @@ bool LanguageRun::LoadNewest() {
                      .expected = "the files the run began with, unchanged",
                      .hint = "--run DIR starts a new run"});
   }
+  CheckBase(arrays, base_checksum_, fmt::format("resume '{}'", folder_.path.string()));
   learner_.Load(arrays);
   state_.updates = arrays.GetScalar<int64_t>("loop/updates");
   state_.tokens = arrays.GetScalar<int64_t>("loop/tokens");
@@ -154,15 +166,10 @@ bool LanguageRun::LoadNewest() {
   state_.best.step = arrays.GetScalar<int64_t>("loop/best_step");
   state_.without_best = arrays.GetScalar<int64_t>("loop/without_best");
   state_.stopped = arrays.GetScalar<int64_t>("loop/stopped") != 0;
-  const auto clocks = core::FromSafetensors(found->files.at("state/clocks.safetensors"), source);
+  const auto clocks = core::FromSafetensors(nn::FileIn(from.files, kClocks, source), source);
   state_.time_s = clocks.GetScalar<double>("time_s");
   state_.learning_s = clocks.GetScalar<double>("learning_s");
   state_.other_s = clocks.GetScalar<double>("other_s");
-  checkpoints_.WriteBest(state_.best);
-  output_.CutBack(state_.updates, state_.updates);
-  samples_.CutBack(state_.updates);
-  PAWL_LOG_INFO("resumed from {} ({} updates, {} tokens)", source, state_.updates, state_.tokens);
-  return true;
 }
 
 void LanguageRun::SaveCheckpoint() {
@@ -176,7 +183,7 @@ void LanguageRun::SaveCheckpoint() {
   arrays.PutScalar<int64_t>("loop/without_best", state_.without_best);
   arrays.PutScalar<int64_t>("loop/stopped", state_.stopped);
   arrays.Put<int64_t>("loop/data_checksums", checksums_, {2});
-  // clocks apart, so that the training state of two equal runs is the same bytes
+  arrays.PutScalar<int64_t>(kBaseChecksum, base_checksum_);
   core::ArrayMap clocks;
   clocks.PutScalar<double>("time_s", Elapsed());
   clocks.PutScalar<double>("learning_s", state_.learning_s);
@@ -191,7 +198,7 @@ void LanguageRun::SaveCheckpoint() {
     view.push_back(std::as_bytes(std::span(pieces.header)));
     view.insert(view.end(), pieces.data.begin(), pieces.data.end());
   }
-  files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
+  files[kClocks] = core::ToSafetensors(clocks);
   output_.Flush();  // no checkpoint before the metrics up to it are on the disk
   samples_.Flush();
   checkpoints_.Save(state_.updates, state_.updates, std::move(files), state_.best,
@@ -228,9 +235,9 @@ algos::UpdateMetrics LanguageRun::Learn(const text::TokenBatch& batch) {
     return learner_.Update(ViewOf(batch), state_.updates, progress);
   } catch (const Error& error) {
     const auto folder = folder_.path / fmt::format("bad_update_{}", state_.updates);
-    const std::string left = WriteBadUpdate(setup_, ViewOf(batch), folder);
-    throw Error(fmt::format("update {}: {}; {}", state_.updates, error.what(), left),
-                error.exit_code());
+    const Error named(fmt::format("update {}: {}", state_.updates, error.what()),
+                      error.exit_code());
+    ThrowBadUpdate(named, folder, [&] { return WriteBadUpdate(setup_, ViewOf(batch), folder); });
   }
 }
 
@@ -300,15 +307,24 @@ void LanguageRun::EvaluateAtTheEnd(LanguageSummary& summary) {
 }
 
 // model/ has the last weights, best_model/ those of the best evaluation where they are others.
+// Where its checkpoint cannot be read any more the run ends without: it would never end otherwise.
 void LanguageRun::WriteModels(LanguageSummary& summary) {
   WriteModelFolder(setup_, folder_.model());
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_.best_model(), ignored);
-  if (state_.best.step < 0 || state_.best.step == state_.updates) return;
-  std::vector<std::string> skipped;
-  const auto found = FindCheckpoint(folder_.path, /*best=*/true, skipped);
-  learner_.Load(core::BorrowSafetensors(found.files.at(kTrainingState), found.folder.string()));
-  WriteModelFolder(setup_, folder_.best_model());
+  if (state_.best.step < 0 || state_.best.step == state_.updates) {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_.best_model(), ignored);  // of a shorter run
+    return;
+  }
+  try {
+    std::vector<std::string> skipped;
+    const auto found = FindCheckpoint(folder_.path, /*best=*/true, skipped);
+    const std::string source = found.folder.string();
+    learner_.Load(core::BorrowSafetensors(nn::FileIn(found.files, kTrainingState, source), source));
+  } catch (const std::exception& error) {
+    PAWL_LOG_WARN("{} is not written: {}", folder_.best_model().string(), error.what());
+    return;
+  }
+  WriteModelFolder(setup_, folder_.best_model());  // a full disk can be helped, and resumed from
   summary.best_model = true;
 }
 

@@ -1,6 +1,8 @@
 #include "train/language_setup.h"
 
-#include "kernels/cuda_library.h"
+#include <algorithm>
+
+#include "core/file.h"
 #include "track/number_text.h"
 
 namespace pawl::train {
@@ -52,6 +54,34 @@ std::string CountsText(const text::TextCounts& counts) {
 }
 }  // namespace
 
+int64_t ChecksumOfBase(const LanguageConfig& config) {
+  namespace fs = std::filesystem;
+  if (config.lora.rank == 0 && config.lora.path.empty()) return 0;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(config.model.path)) {
+    const fs::path& path = entry.path();
+    if (path.filename() == "config.json" || path.extension() == ".safetensors")
+      files.push_back(path);
+  }
+  std::ranges::sort(files);
+  uint32_t all = 0;
+  for (const fs::path& path : files) {
+    const std::string name = path.filename().string();
+    const uint32_t one = core::ChecksumOf(path).crc32c;
+    all = core::Crc32c(std::as_bytes(std::span(name)), all);
+    all = core::Crc32c(std::as_bytes(std::span(&one, 1)), all);
+  }
+  return all;
+}
+
+void CheckBase(const core::ArrayMap& state, int64_t checksum, const std::string& purpose) {
+  if (state.GetScalar<int64_t>(kBaseChecksum) == checksum) return;
+  throw UserError(
+      {.what = fmt::format("cannot {}: the model under its adapter is not what it was", purpose),
+       .where = "model.path",
+       .expected = "the files the run began with, unchanged"});
+}
+
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer) {
   rlhf::LearnerRequest request;
   request.model = config.model;
@@ -67,8 +97,7 @@ rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokeniz
 }
 
 LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerFactory& factory) {
-  // before anything of ATen runs: it asks once whether CUDA exists
-  if (config.device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
+  LoadDevice(config.device);
   std::unique_ptr<text::Tokenizer> given;
   if (config.data.tokenizer == text::TokenizerKind::kModel)
     given = text::LoadTokenizer(config.model.path);

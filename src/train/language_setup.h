@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/safetensors.h"
 #include "rlhf/language_learner.h"
 #include "text/text_dataset.h"
 #include "train/language_config.h"
@@ -20,6 +21,13 @@ struct LanguageSetup {
 
 // Throws UserError for text, model, tokenizer and prompts that do not fit each other.
 LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerFactory& factory);
+
+// Of the files of the model that adapters are trained on, whose weights no checkpoint holds; 0
+// where the training state holds them all. Reads them whole.
+int64_t ChecksumOfBase(const LanguageConfig& config);
+// Throws UserError unless it is what a training state was saved with. `purpose`: "resume 'x'".
+void CheckBase(const core::ArrayMap& state, int64_t checksum, const std::string& purpose);
+inline constexpr const char* kBaseChecksum = "loop/base_checksum";
 
 // What a learner is made from.
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer);

@@ -53,6 +53,16 @@ video = false
   return path;
 }
 
+std::map<std::string, std::string> FilesOf(const fs::path& run) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(run)) {
+    const std::string name = fs::relative(entry.path(), run).string();
+    if (entry.is_regular_file() && name != "log.txt")
+      files[name] = core::ReadTextFile(entry.path());
+  }
+  return files;
+}
+
 int RunTraining(const fs::path& config, const fs::path& run, std::vector<std::string> assignments,
                 bool resume) {
   return Train({.config_path = config.string(),
@@ -82,7 +92,7 @@ std::string NewestState(const fs::path& run) {
   std::string all;
   for (const char* name :
        {"policy/policy.json", "policy/weights.safetensors", "state/training.safetensors"}) {
-    const auto& bytes = files.at(name);
+    const auto bytes = files.at(name).bytes();
     all.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   return all;

@@ -1,6 +1,7 @@
 // Helpers of the training tests: whole runs in a temporary folder, compared without their clocks.
 #pragma once
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ class TempFolder {
 // A small Pendulum config (8 environments, 6 updates, both normalisers) written to `path`.
 std::filesystem::path WriteSmallConfig(const std::filesystem::path& path,
                                        const std::string& more = "");
+
+// Every file of a run by its relative path, but log.txt: what a refused resume must not change.
+std::map<std::string, std::string> FilesOf(const std::filesystem::path& run);
 
 // Runs `pawl train` in this process; returns its exit code.
 int RunTraining(const std::filesystem::path& config, const std::filesystem::path& run,
