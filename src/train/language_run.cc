@@ -15,9 +15,6 @@
 
 namespace pawl::train {
 namespace {
-// A larger training state is written from where it lies, while the learner waits: gigabytes twice
-// in memory would cost more.
-constexpr size_t kCopiedStateBytes = size_t{256} << 20;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMeasureSeconds = 0.05;
 
@@ -36,7 +33,7 @@ struct LoopState {
 
 class LanguageRun {
  public:
-  LanguageRun(LanguageSetup& setup, const RunFolder& folder)
+  LanguageRun(LanguageSetup& setup, const RunFolder& folder, size_t copied_state_bytes)
       : setup_(setup),
         config_(setup.config),
         folder_(folder),
@@ -46,7 +43,8 @@ class LanguageRun {
         base_checksum_(ChecksumOfBase(setup.config)),
         samples_(folder),
         output_(folder),
-        checkpoints_(folder, setup.config.checkpoint) {}
+        checkpoints_(folder, setup.config.checkpoint),
+        copied_state_bytes_(copied_state_bytes) {}
 
   int Run(bool resume);
 
@@ -77,6 +75,7 @@ class LanguageRun {
   SampleFile samples_;
   RunOutput output_;
   RunCheckpoints checkpoints_;
+  const size_t copied_state_bytes_;
   double peak_flops_per_s_ = kNaN;
   double started_ = core::MonotonicSeconds();
 };
@@ -191,7 +190,7 @@ void LanguageRun::SaveCheckpoint() {
   nn::CheckpointFiles files;
   nn::CheckpointViews views;
   const core::SafetensorsPieces pieces = core::ToSafetensorsPieces(arrays);
-  if (pieces.size_bytes() <= kCopiedStateBytes) {
+  if (pieces.size_bytes() <= copied_state_bytes_) {
     files[kTrainingState] = core::ToSafetensors(arrays);
   } else {
     auto& view = views[kTrainingState];
@@ -331,13 +330,13 @@ void LanguageRun::WriteModels(LanguageSummary& summary) {
 }  // namespace
 
 int TrainLanguage(const TrainOptions& options, const core::Table& table,
-                  const rlhf::LearnerFactory& factory) {
-  LanguageSetup setup = PrepareLanguage(LoadLanguageConfig(table), factory);
+                  const LanguageParts& parts) {
+  LanguageSetup setup = PrepareLanguage(LoadLanguageConfig(table), parts.factory);
   StagePlan plan;
   plan.config = DescribeRun(setup.config);
   plan.dry_run_lines = DryRunLines(setup);
   plan.run = [&](const RunFolder& folder) {
-    LanguageRun run(setup, folder);
+    LanguageRun run(setup, folder, parts.copied_state_bytes);
     return run.Run(options.resume);
   };
   return Launch(options, plan);

@@ -4,12 +4,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
 #include "fake_language_learner.h"
 #include "nn/checkpoint.h"
+#include "text/text_dataset.h"
 #include "track/event_file.h"
 #include "track/metric_table.h"
 #include "track/runs.h"
@@ -63,12 +66,15 @@ keep = 100
   int Run(const std::string& run, const Assignments& assignments = {}, bool resume = false,
           bool dry_run = false) {
     const std::string config = (folder_ / "c.toml").string();
+    LanguageParts parts;
+    parts.factory = MakeFakeLearner;
+    parts.copied_state_bytes = copied_state_bytes_;
     return TrainLanguage({.config_path = config,
                           .run_folder = (folder_ / run).string(),
                           .assignments = assignments,
                           .resume = resume,
                           .dry_run = dry_run},
-                         ReadConfigTable(config, assignments), MakeFakeLearner);
+                         ReadConfigTable(config, assignments), parts);
   }
   // The message of the error that Run throws.
   std::string ErrorOf(const std::string& run, const Assignments& assignments = {},
@@ -127,8 +133,30 @@ keep = 100
     }
   }
 
-  TempFolder folder_;
+  void ExpectKilledRunsResumeTo(const std::string& reference, int64_t calls, int64_t phase);
+
+  TempFolder folder_{FastFolder()};
+  size_t copied_state_bytes_ = LanguageParts().copied_state_bytes;  // 0: states are never copied
 };
+
+constexpr int64_t kKillStride = 5;
+
+// SIGKILL at every fifth call of the learner from `phase` on.
+void LanguageRunTest::ExpectKilledRunsResumeTo(const std::string& reference, int64_t calls,
+                                               int64_t phase) {
+  SCOPED_TRACE(fmt::format("phase {}", phase));
+  for (int64_t call = phase; call < calls; call += kKillStride) {
+    const std::string run = fmt::format("killed{}", call);
+    ASSERT_TRUE(RunKilledAt(run, call)) << call;
+    EXPECT_FALSE(fs::exists(folder_ / run / "summary.json")) << call;
+    if (call % 2 == 0) RunKilledAt(run, 5, /*resume=*/true);  // and again
+    ASSERT_EQ(Run(run, {}, /*resume=*/true), 0) << call;
+    ExpectSame(run, reference);
+    EXPECT_EQ(track::ReadMetrics(folder_ / run / "metrics.jsonl").num_rows, 12u);
+    if (HasFailure()) FAIL() << "killed at call " << call;
+    fs::remove_all(folder_ / run);
+  }
+}
 
 TEST_F(LanguageRunTest, LearnsAndLeavesWhatARunLeaves) {
   ASSERT_EQ(Run("run"), 0);
@@ -168,21 +196,40 @@ TEST_F(LanguageRunTest, RepeatsBitForBitAndASeedChangesIt) {
   EXPECT_NE(Metrics("c"), Metrics("a"));
 }
 
-TEST_F(LanguageRunTest, KilledAtAnyCallARunResumesToTheSameBits) {
+// A fifth of the calls a day: which ones rotates, so that all have been killed within five days.
+// PAWL_KILL_PHASE=0..4 repeats a day's.
+int64_t KillPhase() {
+  const char* given = std::getenv("PAWL_KILL_PHASE");
+  const int64_t day = given != nullptr ? std::atoll(given) : std::time(nullptr) / (24 * 60 * 60);
+  return day % kKillStride;
+}
+
+TEST_F(LanguageRunTest, KilledAtAFifthOfItsCallsARunResumesToTheSameBits) {
   ASSERT_EQ(Run("reference"), 0);
   const int64_t calls = FaultsOf().calls;
   ASSERT_GT(calls, 40);
-  for (int64_t call = 0; call < calls; call += 5) {
-    const std::string run = fmt::format("killed{}", call);
-    ASSERT_TRUE(RunKilledAt(run, call)) << call;
-    EXPECT_FALSE(fs::exists(folder_ / run / "summary.json")) << call;
-    if (call % 2 == 0) RunKilledAt(run, 5, /*resume=*/true);  // and again
-    ASSERT_EQ(Run(run, {}, /*resume=*/true), 0) << call;
-    ExpectSame(run, "reference");
-    EXPECT_EQ(track::ReadMetrics(folder_ / run / "metrics.jsonl").num_rows, 12u);
-    if (HasFailure()) FAIL() << "killed at call " << call;
-    fs::remove_all(folder_ / run);
+  ExpectKilledRunsResumeTo("reference", calls, KillPhase());
+}
+
+// As states of gigabytes are: from views that are void at the learner's next call.
+TEST_F(LanguageRunTest, AStateThatIsNotCopiedGivesTheSameFilesKilledOrNot) {
+  ASSERT_EQ(Run("copied"), 0);
+  copied_state_bytes_ = 0;
+  FaultsOf() = {};
+  ASSERT_EQ(Run("viewed"), 0);
+  const int64_t calls = FaultsOf().calls;
+  ExpectSame("viewed", "copied");
+  const auto copied = nn::ListCheckpoints(folder_ / "copied" / "checkpoints");
+  const auto viewed = nn::ListCheckpoints(folder_ / "viewed" / "checkpoints");
+  ASSERT_EQ(viewed.size(), copied.size());
+  ASSERT_GT(copied.size(), 5u);
+  for (size_t i = 0; i < copied.size(); ++i) {
+    EXPECT_EQ(core::ReadBinaryFile(viewed[i].folder / "state/training.safetensors"),
+              core::ReadBinaryFile(copied[i].folder / "state/training.safetensors"))
+        << copied[i].step;
+    EXPECT_NO_THROW(nn::ReadCheckpoint(viewed[i].folder));
   }
+  ExpectKilledRunsResumeTo("copied", calls, (KillPhase() + 2) % kKillStride);
 }
 
 TEST_F(LanguageRunTest, InterruptedItSavesAndGoesOn) {
@@ -321,10 +368,29 @@ TEST_F(LanguageRunTest, ABadNumberStopsTheRunNamesTheBatchAndLeavesIt) {
     EXPECT_NE(error.find(part), std::string::npos) << error;
   const auto batch =
       core::ReadSafetensors((folder_ / "run" / "bad_update_7" / "batch.safetensors").string());
-  EXPECT_EQ(batch.Get<int32_t>("tokens").size(), 4u * 17);
-  EXPECT_EQ(batch.Get<int32_t>("starts").size(), 5u);
-  EXPECT_EQ(batch.Get<uint8_t>("is_target").size(), 4u * 17);
+  // the batch of this update and no other
+  const LanguageConfig config =
+      LoadLanguageConfig(ReadConfigTable((folder_ / "c.toml").string(), {}));
+  const auto loaded = text::LoadText(config.data, nullptr);
+  text::ShuffledBatches batches(loaded.train, config.seed, config.train.sequences);
+  const text::TokenBatch expected = batches.Batch(7);
+  ASSERT_EQ(expected.tokens.size(), 4u * 17);
+  EXPECT_TRUE(std::ranges::equal(batch.Get<int32_t>("tokens"), expected.tokens));
+  EXPECT_TRUE(std::ranges::equal(batch.Get<int32_t>("starts"), expected.starts));
+  EXPECT_TRUE(std::ranges::equal(batch.Get<uint8_t>("is_target"), expected.is_target));
   EXPECT_TRUE(fs::exists(folder_ / "run" / "bad_update_7" / "model" / "tokenizer.json"));
+  // the weights that seven updates (0 to 6) had made
+  FaultsOf() = {};
+  ASSERT_EQ(Run("every", {"checkpoint.every_updates=1"}), 0);
+  const auto state = core::FromSafetensors(
+      nn::ReadCheckpoint(nn::CheckpointFolder(folder_ / "every" / "checkpoints", 7))
+          .at("state/training.safetensors")
+          .bytes(),
+      "checkpoint 7");
+  EXPECT_EQ(state.GetScalar<int64_t>("loop/updates"), 7);
+  const auto model = core::ReadSafetensors(
+      (folder_ / "run" / "bad_update_7" / "model" / "model.safetensors").string());
+  EXPECT_TRUE(std::ranges::equal(model.Get<float>("weights"), state.Get<float>("weights")));
   EXPECT_FALSE(fs::exists(folder_ / "run" / "summary.json"));
   // what cannot be written does not hide the error
   fs::remove_all(folder_ / "run" / "bad_update_7");
