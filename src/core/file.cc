@@ -38,10 +38,17 @@ class internal::Descriptor {
  public:
   Descriptor(const char* operation, const fs::path& path, int flags)
       : operation_(operation), path_(path) {
+    // a pipe is opened without waiting for its other end, and then refused
     do {
-      fd_ = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
+      fd_ = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, 0666);
     } while (fd_ < 0 && errno == EINTR);
     if (fd_ < 0) throw SystemError(operation, path, errno);
+    struct stat status = {};
+    if (::fstat(fd_, &status) != 0 || S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)) {
+      ::close(fd_);
+      throw RunError(
+          {.what = fmt::format("cannot {} '{}': a pipe, no file", operation, path.string())});
+    }
   }
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);

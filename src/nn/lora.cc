@@ -27,6 +27,12 @@ bool IsLayerLinear(const ModelParameter& parameter) {
 }
 
 std::regex Compile(const char* key, const std::string& pattern) {
+  constexpr size_t kLongest = 1000;  // the library matches by recursion
+  if (pattern.size() > kLongest) {
+    throw UserError({.what = fmt::format("'{}' holds a regular expression of {} characters", key,
+                                         pattern.size()),
+                     .expected = fmt::format("at most {}", kLongest)});
+  }
   try {
     return std::regex(pattern);
   } catch (const std::regex_error& error) {

@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 constexpr const char* kConfigFile = "adapter_config.json";
+constexpr int kMaxDepth = 16;
 constexpr const char* kWeightsFile = "adapter_model.safetensors";
 
 // Keys of adapter_config.json that say nothing about what the adapter computes here.
@@ -58,15 +59,27 @@ Json ParseObject(const fs::path& path) {
   if (!fs::exists(path)) {
     throw Refused(path.string(), "there is no such file", "a PEFT adapter folder");
   }
-  Json json = Json::parse(core::ReadTextFile(path), nullptr, /*allow_exceptions=*/false);
+  // nothing in these files is nested: what is, is not read, as the library copies by recursion
+  struct TooDeep {};
+  const auto shallow = [](int depth, Json::parse_event_t, const Json&) {
+    if (depth > kMaxDepth) throw TooDeep();
+    return true;
+  };
+  Json json;
+  try {
+    json = Json::parse(core::ReadTextFile(path), shallow, /*allow_exceptions=*/false);
+  } catch (const TooDeep&) {
+    throw Refused(path.string(), fmt::format("nested more than {} deep", kMaxDepth),
+                  "PEFT's settings");
+  }
   if (!json.is_object()) throw Refused(path.string(), "not a JSON object", "PEFT's settings");
   return json;
 }
 
 double NumberOf(const Json& json, const std::string& key, double fallback,
                 const std::string& source) {
-  const Json value = json.value(key, Json());
-  if (value.is_null()) return fallback;
+  if (!json.contains(key)) return fallback;
+  const Json& value = json.at(key);
   if (!value.is_number()) {
     throw Refused(source, fmt::format("'{}' is {}", key, value.dump().substr(0, 40)), "a number");
   }
@@ -213,9 +226,14 @@ LoraConfig ReadAdapterConfig(const fs::path& folder, std::string* base) {
   }
   CheckInitialisation(json, source);
   LoraConfig config;
+  const Json rslora = json.value("use_rslora", Json(false));
+  if (!rslora.is_boolean()) {
+    throw Refused(source, fmt::format("'use_rslora' is {}", rslora.dump().substr(0, 40)),
+                  "true or false");
+  }
   config.rank = RankOf(NumberOf(json, "r", 8, source), "r", source);
   config.alpha = NumberOf(json, "lora_alpha", 8, source);
-  config.rslora = json.value("use_rslora", Json(false)) == true;
+  config.rslora = rslora.get<bool>();
   ReadTargets(json, source, config);
   ReadPatterns(json, source, config);
   const Json saved = json.value("modules_to_save", Json());

@@ -11,6 +11,7 @@
 #include "nn/model_families.h"
 #include "nn/model_files.h"
 #include "nn/torch_trainer.h"
+#include "nn/trained_parameters.h"
 
 namespace pawl::rlhf {
 namespace {
@@ -184,8 +185,12 @@ class SftLearner : public LanguageModelLearner {
   }
 
   void WriteModel(const std::filesystem::path& folder) const override {
-    if (const nn::LoraWeights* lora = trainer_->Lora()) {
-      nn::WriteAdapter(folder, *lora, *layout_, trainer_->Weights(), request_.model.path);
+    const nn::LoraWeights* adapter = trainer_->Lora();
+    if (!nn::AllFinite(trainer_->Weights()) || (adapter && !nn::AllFinite(adapter->values()))) {
+      throw RunError({.what = "the weights are not finite", .expected = "numbers"});
+    }
+    if (adapter) {
+      nn::WriteAdapter(folder, *adapter, *layout_, trainer_->Weights(), request_.model.path);
     } else {
       nn::WriteModelOptions options;
       options.dtype = layout_->config().dtype;
@@ -194,7 +199,16 @@ class SftLearner : public LanguageModelLearner {
   }
 
   std::span<const float> Weights() const override { return trainer_->Weights(); }
-  void Save(core::ArrayMap& out) const override { trainer_->Save(out); }
+  void Save(core::ArrayMap& out) const override {
+    trainer_->Save(out);
+    for (const auto& array : out.arrays()) {
+      if (array.dtype != core::DType::kF32 || nn::AllFinite(out.Get<float>(array.name))) continue;
+      throw RunError({.what = fmt::format("the last update left '{}' not finite", array.name),
+                      .expected = "numbers: no checkpoint is made of them",
+                      .hint = "a smaller train.learning_rate or train.weight_decay; the last "
+                              "checkpoint is good"});
+    }
+  }
   void Load(const core::ArrayMap& in) override { trainer_->Load(in); }
 
  private:

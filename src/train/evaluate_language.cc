@@ -154,17 +154,18 @@ int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
   const auto batches = text.Spread(0, std::max<int64_t>(1, kBatchTokens / text.context()));
   const rlhf::LossSum sum = EvaluateBatches(*subject.learner, batches);
   const double loss = sum.loss_sum / static_cast<double>(sum.targets);
+  const char* format = text.is_lines() ? "lines" : "text";  // of the run, where it is one
   if (options.json) {
-    const nlohmann::ordered_json json = {{"loss", loss},
-                                         {"perplexity", std::exp(loss)},
-                                         {"tokens", sum.targets},
-                                         {"context", text.context()},
-                                         {"checkpoint", subject.name}};
+    const nlohmann::ordered_json json = {{"loss", loss},          {"perplexity", std::exp(loss)},
+                                         {"tokens", sum.targets}, {"context", text.context()},
+                                         {"format", format},      {"checkpoint", subject.name}};
     std::printf("%s\n", json.dump().c_str());
   } else {
-    std::printf("%s\n  loss        %.4f nats per token\n  perplexity  %s\n  tokens      %lld\n",
-                subject.name.c_str(), loss, track::ShortNumber(std::exp(loss)).c_str(),
-                static_cast<long long>(sum.targets));
+    std::printf(
+        "%s\n  loss        %.4f nats per token\n  perplexity  %s\n  tokens      %lld, data.format "
+        "%s, context %lld\n",
+        subject.name.c_str(), loss, track::ShortNumber(std::exp(loss)).c_str(),
+        static_cast<long long>(sum.targets), format, static_cast<long long>(text.context()));
   }
   return 0;
 }

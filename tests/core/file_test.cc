@@ -63,6 +63,21 @@ TEST_F(File, FilesThatReportNoSizeAreReadToTheirEnd) {
   EXPECT_THAT(ReadTextFile("/proc/self/status"), HasSubstr("VmPeak"));
 }
 
+TEST_F(File, APipeIsRefusedWithoutWaitingForItsOtherEnd) {
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto message = [&](const auto& read) -> std::string {
+    try {
+      read();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message([&] { ReadTextFile(pipe); }), HasSubstr("a pipe, no file"));
+  EXPECT_THAT(message([&] { MappedFile mapped(pipe); }), HasSubstr("a pipe, no file"));
+}
+
 TEST_F(File, ErrorsNameThePathAndTheReason) {
   const fs::path missing = folder_ / "none" / "a";
   EXPECT_THAT(ErrorOf([&] { ReadTextFile(missing); }),

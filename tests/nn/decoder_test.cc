@@ -8,6 +8,7 @@
 #include <bit>
 #include <numeric>
 
+#include "core/error.h"
 #include "kernels/logit_rows.h"
 #include "tests/nn/language_testing.h"
 
@@ -213,6 +214,22 @@ TEST_P(DecoderBits, GenerationHasTheLearnersLogProbabilities) {
 }
 
 // Gaps between targets leave rows out of the head alone: the other targets see what they saw.
+TEST_P(DecoderBits, WeightsThatAreNotFiniteAreRefusedByName) {
+  const auto& parameter = golden_.layout->parameters().at(3);
+  for (const float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+    auto weights = golden_.weights;
+    weights[parameter.offset + parameter.count - 1] = bad;
+    try {
+      MakeCpuTrainer(golden_.layout, From(weights), {.compute = GetParam().compute, .threads = 2});
+      ADD_FAILURE() << bad;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("'" + parameter.name + "' holds NaN or infinity"),
+                std::string::npos)
+          << error.what();
+    }
+  }
+}
+
 TEST_P(DecoderBits, GapsBetweenTargetsDoNotMoveTheOthers) {
   const auto all = RandomSequences({20, 9, 31}, vocab(), 11);
   auto some = all;

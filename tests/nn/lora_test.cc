@@ -249,6 +249,26 @@ TEST_F(BadAdapter, EverySwitchThatChangesTheResultIsRefused) {
   }
   EXPECT_GE(refused, 18);
 }
+TEST_F(BadAdapter, ValuesOfAnotherTypeAreRefused) {
+  Replace("\"use_rslora\": false", "\"use_rslora\": 1");
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("'use_rslora' is 1"));
+  Replace("\"use_rslora\": 1", "\"use_rslora\": false");
+  Replace("\"lora_alpha\": 8", "\"lora_alpha\": null");
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("'lora_alpha' is null"));
+}
+TEST_F(BadAdapter, DeepNestingAndEndlessPatternsAreRefused) {
+  const fs::path file = folder_ / "adapter_config.json";
+  const std::string original = core::ReadTextFile(file);
+  core::WriteFileAtomic(file, "{\"peft_type\": " + std::string(500'000, '['));
+  EXPECT_NE(Message(*base_.layout), "");
+  core::WriteFileAtomic(
+      file, "{\"peft_type\": " + std::string(500'000, '[') + std::string(500'000, ']') + "}");
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("nested more than"));
+  auto json = nlohmann::json::parse(original);
+  json["target_modules"] = std::string(20'000, '(') + std::string(20'000, ')');
+  core::WriteFileAtomic(file, json.dump());
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("at most 1000"));
+}
 TEST_F(BadAdapter, ATargetThatIsNotThereIsNamedWithThoseThatAre) {
   Replace("\"down_proj\"\n", "\"c_attn\"\n");
   EXPECT_THAT(Message(*base_.layout),

@@ -395,6 +395,7 @@ TEST_F(LanguageRunTest, ABadNumberStopsTheRunNamesTheBatchAndLeavesIt) {
   // what cannot be written does not hide the error
   fs::remove_all(folder_ / "run" / "bad_update_7");
   Put("run/bad_update_7", "in the way");
+  FaultsOf().nan_at_update = 7;
   const std::string again = ErrorOf("run", {}, true, /*exit_code=*/1);
   for (const char* part : {"update 7", "bigrams.weight", "nan", "could not be written"})
     EXPECT_NE(again.find(part), std::string::npos) << again;
