@@ -2,6 +2,7 @@
 // to its beginning and finds the repeats that need never give anything back, because what follows
 // them cannot begin with what they take; Emit writes the instructions.
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "core/error.h"
@@ -380,13 +381,13 @@ class Compiler {
   }
 
   void FillStarts(const std::vector<Rest>& firsts) {
-    std::vector<CharClass> classes;
-    for (const Rest& rest : firsts) classes.emplace_back(rest.first);
+    std::vector<std::array<bool, 256>> bytes;
+    for (const Rest& rest : firsts) bytes.push_back(rest.first.FirstBytes());
     for (size_t byte = 0; byte < 257; ++byte) {
       auto& starts = program_.starts[byte];
       starts.begin = static_cast<uint32_t>(program_.start_entries.size());
       for (size_t i = 0; i < firsts.size(); ++i) {
-        const bool can = byte == 256 || firsts[i].any || classes[i].bytes()[byte] != CharClass::kNo;
+        const bool can = byte == 256 || firsts[i].any || bytes[i][byte];
         if (can) program_.start_entries.push_back(program_.entries[i]);
       }
       starts.end = static_cast<uint32_t>(program_.start_entries.size());
