@@ -9,6 +9,7 @@
 #include "text/jinja_operators.h"
 #include "text/jinja_sequence_filters.h"
 #include "text/python_text.h"
+#include "text/utf8.h"
 
 namespace pawl::text::jinja {
 namespace {
@@ -183,8 +184,9 @@ Value WordCount(Runtime& runtime, const Value& value, const Args& args) {
   bool in_word = false;
   for (size_t at = 0; at < text.size();) {
     const size_t size = python::ByteOffset(text.substr(at), 1);
-    const bool is_word = size > 1 ? !python::Strip(text.substr(at, size)).empty()
-                                  : std::isalnum(static_cast<uint8_t>(text[at])) || text[at] == '_';
+    const char32_t c = CodePointAt(text, at).value;
+    const bool is_word = c == '_' || python::IsIn(python::Class::kAlpha, c) ||
+                         python::IsIn(python::Class::kNumeric, c);
     count += is_word && !in_word ? 1 : 0;
     in_word = is_word;
     at += size;
