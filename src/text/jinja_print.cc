@@ -162,7 +162,7 @@ void AppendJsonString(std::string& out, std::string_view text, bool ensure_ascii
       out += '\\';
       out += kTo[known];
       ++at;
-    } else if (byte < 0x20) {
+    } else if (byte < 0x20 || (byte == 0x7F && ensure_ascii)) {
       out += fmt::format("\\u{:04x}", byte);
       ++at;
     } else if (byte < 0x80 || !ensure_ascii) {

@@ -66,7 +66,8 @@ std::string Difference(const ChatTemplate& chat, const ChatJson& conversation,
   const std::string error =
       UserErrorOf([&] { ours = chat.Render(conversation["messages"], options); });
   if (golden.contains("error")) {
-    return error.empty() ? "no error, but: " + golden["error"].get<std::string>() : "";
+    return error.empty() ? fmt::format("no error, but: {}", golden["error"].get<std::string>())
+                         : "";
   }
   if (!error.empty()) return error;
   if (golden.contains("fnv1a")) {
