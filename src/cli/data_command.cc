@@ -1,9 +1,10 @@
+#include "train/data_command.h"
+
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/command.h"
 #include "core/config.h"
-#include "train/data_command.h"
 
 namespace pawl::cli {
 

@@ -19,12 +19,11 @@ struct RecordKey {
 
 void CheckRecordKeys(const DataConfig& config) {
   const DataConfig plain;
-  for (const RecordKey& key :
-       {RecordKey{"data.weights", !config.weights.empty()},
-        {"data.kind", config.kind != plain.kind},
-        {"data.columns", !config.columns.empty()},
-        {"data.loss_on", config.loss_on != plain.loss_on},
-        {"data.wrap_in_chat", config.wrap_in_chat}}) {
+  for (const RecordKey& key : {RecordKey{"data.weights", !config.weights.empty()},
+                               {"data.kind", config.kind != plain.kind},
+                               {"data.columns", !config.columns.empty()},
+                               {"data.loss_on", config.loss_on != plain.loss_on},
+                               {"data.wrap_in_chat", config.wrap_in_chat}}) {
     if (!key.set) continue;
     throw UserError({.what = fmt::format("{} is set, but the files hold no records", key.name),
                      .where = key.name,

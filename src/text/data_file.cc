@@ -24,8 +24,8 @@ constexpr size_t kChunkBytes = size_t{1} << 20;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 Error ReadError(const std::string& path, int code) {
-  return RunError({.what = fmt::format("cannot read '{}': {}", path,
-                                       std::generic_category().message(code))});
+  return RunError(
+      {.what = fmt::format("cannot read '{}': {}", path, std::generic_category().message(code))});
 }
 
 int OpenRegular(const std::string& path, const std::string& key) {
@@ -121,12 +121,12 @@ class Inflater {
 };
 
 Error DamagedGzip(const std::string& path, const std::string& key, bool cut_short) {
-  return UserError({.what = fmt::format("'{}' is {}", path,
-                                        cut_short ? "a gzip file that ends too early"
-                                                  : "a damaged gzip file"),
-                    .where = key,
-                    .expected = "a whole file",
-                    .hint = "gzip -t tests it; fetch it again?"});
+  return UserError(
+      {.what = fmt::format("'{}' is {}", path,
+                           cut_short ? "a gzip file that ends too early" : "a damaged gzip file"),
+       .where = key,
+       .expected = "a whole file",
+       .hint = "gzip -t tests it; fetch it again?"});
 }
 }  // namespace
 
@@ -172,7 +172,8 @@ void DataFile::Unpack(const std::string& key) {
       written += static_cast<int64_t>(bytes.size());
     };
     while (const size_t count = ReadAt(offset, chunk)) {
-      if (!inflater.Feed(std::span(chunk).first(count), write)) throw DamagedGzip(path_, key, false);
+      if (!inflater.Feed(std::span(chunk).first(count), write))
+        throw DamagedGzip(path_, key, false);
       offset += static_cast<int64_t>(count);
     }
     if (!inflater.Whole()) throw DamagedGzip(path_, key, true);
@@ -188,8 +189,8 @@ void DataFile::Unpack(const std::string& key) {
 size_t DataFile::ReadAt(int64_t offset, std::span<char> out) const {
   size_t done = 0;
   while (done < out.size()) {
-    const ssize_t count = ::pread(fd_, out.data() + done, out.size() - done,
-                                  offset + static_cast<int64_t>(done));
+    const ssize_t count =
+        ::pread(fd_, out.data() + done, out.size() - done, offset + static_cast<int64_t>(done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw ReadError(path_, errno);
     if (count == 0) break;

@@ -1,6 +1,6 @@
-// A data file opened for reading anywhere in it. Plain files are read in place; gzip, which can only
-// be read from its beginning, is unpacked once into an unlinked temporary file. Immutable after the
-// constructor, so any thread may read.
+// A data file opened for reading anywhere in it. Plain files are read in place; gzip, which can
+// only be read from its beginning, is unpacked once into an unlinked temporary file. Immutable
+// after the constructor, so any thread may read.
 #pragma once
 #include <cstdint>
 #include <span>

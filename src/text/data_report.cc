@@ -30,9 +30,8 @@ int64_t CharactersOf(const Json& content) {
 }
 
 int64_t CharactersOf(const Record& record) {
-  return CharactersOf(record.text) + CharactersOf(record.prompt) +
-         CharactersOf(record.completion) + CharactersOf(record.chosen) +
-         CharactersOf(record.rejected) + CharactersOf(record.thought);
+  return CharactersOf(record.text) + CharactersOf(record.prompt) + CharactersOf(record.completion) +
+         CharactersOf(record.chosen) + CharactersOf(record.rejected) + CharactersOf(record.thought);
 }
 
 class Inspector {
@@ -121,14 +120,16 @@ class Inspector {
         if (!message.is_object() || !message.contains("content")) continue;
         const Json& inner = message["content"];
         shown.pieces.push_back({"<" + message.value("role", "?") + "> ", false});
-        shown.pieces.push_back({inner.is_string() ? inner.get<std::string>() : inner.dump(), learned});
+        shown.pieces.push_back(
+            {inner.is_string() ? inner.get<std::string>() : inner.dump(), learned});
         shown.pieces.push_back({"\n", false});
       }
     };
     add(record.prompt, false);
     add(record.text, true);
     if (!record.thought.empty())
-      shown.pieces.push_back({options_.thought_open + record.thought + options_.thought_close, true});
+      shown.pieces.push_back(
+          {options_.thought_open + record.thought + options_.thought_close, true});
     add(record.completion, true);
     add(record.chosen, true);
     report_.shown.push_back(shown);
@@ -171,8 +172,8 @@ void InspectLines(const DataConfig& config, Inspector& inspector, DataReport& re
 }
 }  // namespace
 
-DataReport InspectData(const DataConfig& config, const Tokenizer* tokenizer,
-                       const TextCodec* codec, int64_t show) {
+DataReport InspectData(const DataConfig& config, const Tokenizer* tokenizer, const TextCodec* codec,
+                       int64_t show) {
   DataReport report;
   Inspector inspector(config, tokenizer, codec, show, report);
   if (FormatOf(config) != DataFormat::kRecords) {

@@ -39,7 +39,7 @@ struct DataReport {
 
 // `config`: files, columns, kind, limits and what is learned. `tokenizer` and `codec`: null where
 // there is none; then only characters are counted. `show`: records to render.
-DataReport InspectData(const DataConfig& config, const Tokenizer* tokenizer,
-                       const TextCodec* codec, int64_t show);
+DataReport InspectData(const DataConfig& config, const Tokenizer* tokenizer, const TextCodec* codec,
+                       int64_t show);
 
 }  // namespace pawl::text

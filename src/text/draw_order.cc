@@ -24,9 +24,8 @@ uint64_t Mix(uint64_t x) {
 // Draws of each part in a block: the largest remainders, and one for every weight above zero.
 std::vector<int64_t> Quotas(std::span<const double> weights, std::span<const int64_t> sizes) {
   const auto refuse = [](std::string what, std::string expected) {
-    throw UserError({.what = std::move(what),
-                     .where = "data.weights",
-                     .expected = std::move(expected)});
+    throw UserError(
+        {.what = std::move(what), .where = "data.weights", .expected = std::move(expected)});
   };
   if (weights.size() != sizes.size()) {
     refuse(fmt::format("{} weights for {} files", weights.size(), sizes.size()),

@@ -34,12 +34,12 @@ struct Draw {
 
 class DrawOrder {
  public:
-  // Draws whose parts are kept in exact shares: of every kBlock draws a part has its weight's share,
-  // rounded to whole draws, at least one.
+  // Draws whose parts are kept in exact shares: of every kBlock draws a part has its weight's
+  // share, rounded to whole draws, at least one.
   static constexpr int64_t kBlock = 4096;
 
-  // sizes: sequences of each part, in all at least one. Without weights an epoch is a permutation of
-  // all parts together; with them each part goes through epochs of its own. Throws UserError for
+  // sizes: sequences of each part, in all at least one. Without weights an epoch is a permutation
+  // of all parts together; with them each part goes through epochs of its own. Throws UserError for
   // weights that do not fit the parts.
   DrawOrder(std::vector<int64_t> sizes, std::span<const double> weights, uint64_t seed);
   Draw At(int64_t draw);

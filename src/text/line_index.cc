@@ -16,8 +16,9 @@ void LineIndex::Add(int64_t offset, bool used, Side side) {
   const auto at = static_cast<int>(lines_ % kBlockLines);
   if (at == 0) {
     PAWL_CHECK_LT(lines_, int64_t{UINT32_MAX} - kBlockLines, "lines of a file");
-    blocks_.push_back({.offset = offset,
-                       .before = {static_cast<uint32_t>(sizes_[0]), static_cast<uint32_t>(sizes_[1])}});
+    blocks_.push_back(
+        {.offset = offset,
+         .before = {static_cast<uint32_t>(sizes_[0]), static_cast<uint32_t>(sizes_[1])}});
   }
   ++lines_;
   if (!used) return;

@@ -1,5 +1,5 @@
-// Where the lines of a file stand, in one and a half bytes a line: the offset of every 16th, and for
-// each line to which side of the hold-out it belongs, if to any. Filled once, then immutable.
+// Where the lines of a file stand, in one and a half bytes a line: the offset of every 16th, and
+// for each line to which side of the hold-out it belongs, if to any. Filled once, then immutable.
 #pragma once
 #include <array>
 #include <cstddef>

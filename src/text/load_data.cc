@@ -65,9 +65,9 @@ void AddCounts(const RecordSet& records, LoadedData& data) {
 }
 
 double MeanTokens(const RecordSample& sample) {
-  return sample.records == 0 ? 0
-                             : static_cast<double>(sample.tokens) /
-                                   static_cast<double>(sample.records);
+  return sample.records == 0
+             ? 0
+             : static_cast<double>(sample.tokens) / static_cast<double>(sample.records);
 }
 
 // Sizes that a run needs, and an estimate of its tokens.
@@ -119,8 +119,7 @@ LoadedData LoadRecords(const DataConfig& config, std::unique_ptr<Tokenizer> give
   } else {
     options.holdout = 0;
     options.kind = data.records->kind();
-    data.eval_records =
-        std::make_unique<RecordSet>(config.eval_files, "data.eval_files", options);
+    data.eval_records = std::make_unique<RecordSet>(config.eval_files, "data.eval_files", options);
     AddCounts(*data.eval_records, data);
     data.eval = std::make_unique<RecordSource>(*data.eval_records, Side::kTrain, codec, encode);
   }
@@ -154,14 +153,13 @@ LoadedData LoadEvalData(const std::vector<std::string>& files, const DataConfig&
   own.eval_files.clear();
   own.holdout = 0;
   if (FormatOf(own) != DataFormat::kRecords) {
-    auto text = std::make_unique<TextDataset>(
-        LoadTextFiles(files, own, *data.tokenizer, data.counts));
+    auto text =
+        std::make_unique<TextDataset>(LoadTextFiles(files, own, *data.tokenizer, data.counts));
     data.eval_tokens = static_cast<double>(text->tokens());
     data.eval = std::move(text);
     return data;
   }
-  data.eval_records =
-      std::make_unique<RecordSet>(own.files, "--data", RecordOptionsOf(own));
+  data.eval_records = std::make_unique<RecordSet>(own.files, "--data", RecordOptionsOf(own));
   AddCounts(*data.eval_records, data);
   data.eval = std::make_unique<RecordSource>(*data.eval_records, Side::kTrain,
                                              make_codec(*data.tokenizer), EncodeOptionsOf(own));

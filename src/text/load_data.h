@@ -32,8 +32,8 @@ struct LoadedData {
 // How records become text and ids with a tokenizer; what it returns may refer to the tokenizer.
 using CodecMaker = std::function<TextCodec(const Tokenizer&)>;
 
-// Reads or checks all files of the config. `given`: for tokenizer = "model". Throws UserError naming
-// the file and line for what cannot be read, is no record, or cannot be encoded.
+// Reads or checks all files of the config. `given`: for tokenizer = "model". Throws UserError
+// naming the file and line for what cannot be read, is no record, or cannot be encoded.
 LoadedData LoadData(const DataConfig& config, std::unique_ptr<Tokenizer> given,
                     const CodecMaker& make_codec = CodecOf);
 

@@ -136,8 +136,7 @@ class RowReader {
     const Json* value = Column(columns_.label);
     if (value == nullptr) return false;
     const bool zero_or_one = value->is_number_integer() && (*value == 0 || *value == 1);
-    if (!value->is_boolean() && !zero_or_one)
-      return Wrong(columns_.label, *value, "true or false");
+    if (!value->is_boolean() && !zero_or_one) return Wrong(columns_.label, *value, "true or false");
     out = value->is_boolean() ? value->get<bool>() : *value == 1;
     return true;
   }
@@ -340,8 +339,9 @@ bool ReadRecord(Json row, const Columns& columns, RecordKind wanted, Record& rec
   const auto kind = wanted == RecordKind::kAuto ? KindOfRow(row, columns) : wanted;
   if (!kind) {
     problem = {.what = fmt::format("no known columns (columns: {})", Listed(NamesOf(row))),
-               .expected = "text, messages, prompt, prompt and completion, chosen and rejected, or "
-                           "question and answer",
+               .expected =
+                   "text, messages, prompt, prompt and completion, chosen and rejected, or "
+                   "question and answer",
                .hint = "[data.columns] says what they are called"};
     return false;
   }

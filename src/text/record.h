@@ -13,8 +13,8 @@ namespace pawl::text {
 
 const char* NameOf(RecordKind kind);
 
-// What the columns of the files are called: [data.columns] where they differ from these. A name that
-// is no column may be a path: "instances.0.output".
+// What the columns of the files are called: [data.columns] where they differ from these. A name
+// that is no column may be a path: "instances.0.output".
 struct Columns {
   std::string text = "text", messages = "messages", prompt = "prompt", completion = "completion",
               chosen = "chosen", rejected = "rejected", label = "label", question = "question",
@@ -52,8 +52,8 @@ bool ReadRecord(Json row, const Columns& columns, RecordKind wanted, Record& rec
 bool IsConversational(const Json& content);
 
 // What chosen and rejected begin with in common, taken off both: whole messages, or characters with
-// a space before the difference left to the completions. Where one begins with all of the other, the
-// last message or character of the shorter still counts as completion.
+// a space before the difference left to the completions. Where one begins with all of the other,
+// the last message or character of the shorter still counts as completion.
 Json ExtractPrompt(Json& chosen, Json& rejected);
 
 }  // namespace pawl::text

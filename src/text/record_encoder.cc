@@ -21,15 +21,16 @@ TextCodec::Rendered Render(const TextCodec& codec, const Record& record, const J
                        .continue_final_message = continue_final_message});
 }
 
-// 1 for each token of the assistant: from the first that holds the first character of a range to the
-// first that holds its last one.
+// 1 for each token of the assistant: from the first that holds the first character of a range to
+// the first that holds its last one.
 std::vector<uint8_t> AssistantMask(const std::vector<CharRange>& ranges,
                                    const std::vector<CharRange>& offsets) {
   std::vector<uint8_t> mask(offsets.size(), 0);
   const auto token_of = [&](int64_t character) {
-    return std::ranges::find_if(offsets, [character](const CharRange& range) {
-      return range.begin <= character && character < range.end;
-    });
+    // tokens follow each other in the text: the first that ends behind the character
+    const auto token = std::ranges::partition_point(
+        offsets, [character](const CharRange& range) { return range.end <= character; });
+    return token != offsets.end() && token->begin <= character ? token : offsets.end();
   };
   for (const CharRange& range : ranges) {
     const auto first = token_of(range.begin), last = token_of(range.end - 1);
@@ -39,10 +40,11 @@ std::vector<uint8_t> AssistantMask(const std::vector<CharRange>& ranges,
     for (auto token = first; token < end; ++token) mask[token - offsets.begin()] = 1;
   }
   if (std::ranges::find(mask, 1) == mask.end()) {
-    throw UserError({.what = "a record without a token of the assistant",
-                     .where = "data.loss_on",
-                     .expected = "a chat template with {% generation %} around the assistant's turns",
-                     .hint = "\"completion\" or \"all\" needs none"});
+    throw UserError(
+        {.what = "a record without a token of the assistant",
+         .where = "data.loss_on",
+         .expected = "a chat template with {% generation %} around the assistant's turns",
+         .hint = "\"completion\" or \"all\" needs none"});
   }
   return mask;
 }
@@ -96,16 +98,15 @@ std::vector<int32_t> TokensOf(const Record& record, const Parts& parts, const Te
 
 std::vector<int32_t> PromptTokens(const Record& record, const Parts& parts,
                                   const TextCodec& codec) {
-  return parts.conversational
-             ? codec.encode(Render(codec, record, parts.prompt, true).text, false)
-             : codec.encode(parts.prompt.get<std::string>(), true);
+  return parts.conversational ? codec.encode(Render(codec, record, parts.prompt, true).text, false)
+                              : codec.encode(parts.prompt.get<std::string>(), true);
 }
 
 void SetTargetsFrom(Sequence& sequence, int64_t prompt) {
   sequence.prompt = prompt;
   sequence.is_target.assign(sequence.tokens.size(), 1);
-  const int64_t first = std::min(std::max<int64_t>(1, prompt),
-                                 static_cast<int64_t>(sequence.tokens.size()));
+  const int64_t first =
+      std::min(std::max<int64_t>(1, prompt), static_cast<int64_t>(sequence.tokens.size()));
   std::fill_n(sequence.is_target.begin(), first, uint8_t{0});
 }
 
@@ -199,10 +200,10 @@ Sequence EncodeSequence(const Record& record, const TextCodec& codec,
     case RecordKind::kThought:
       return EncodeCompletion(record, codec, options);
     default:
-      throw UserError({.what = fmt::format("a record of kind {} is no sequence to learn",
-                                           NameOf(record.kind)),
-                       .where = "data.kind",
-                       .expected = "language, prompt_completion, unpaired or thought"});
+      throw UserError(
+          {.what = fmt::format("a record of kind {} is no sequence to learn", NameOf(record.kind)),
+           .where = "data.kind",
+           .expected = "language, prompt_completion, unpaired or thought"});
   }
 }
 
@@ -230,10 +231,10 @@ Fit FitSequence(Sequence& sequence, const EncodeOptions& options) {
 SequencePair EncodePair(const Record& record, const TextCodec& codec,
                         const EncodeOptions& options) {
   if (record.kind != RecordKind::kPreference) {
-    throw UserError({.what = fmt::format("a record of kind {} is no preference",
-                                         NameOf(record.kind)),
-                     .where = "data.kind",
-                     .expected = "chosen and rejected"});
+    throw UserError(
+        {.what = fmt::format("a record of kind {} is no preference", NameOf(record.kind)),
+         .where = "data.kind",
+         .expected = "chosen and rejected"});
   }
   SequencePair pair;
   const Parts chosen = PartsOf(record, record.chosen, options);

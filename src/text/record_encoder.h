@@ -78,9 +78,9 @@ enum class Fit : uint8_t {
 constexpr int kNumFits = 6;
 inline bool IsKept(Fit fit) { return fit == Fit::kKept || fit == Fit::kTruncated; }
 
-// All of a record (language, prompt-completion, unpaired, thought), uncut. Throws UserError, without
-// a place, for a kind with nothing to learn, messages without a template, loss_on = "assistant" where
-// nothing is the assistant's.
+// All of a record (language, prompt-completion, unpaired, thought), uncut. Throws UserError,
+// without a place, for a kind with nothing to learn, messages without a template, loss_on =
+// "assistant" where nothing is the assistant's.
 Sequence EncodeSequence(const Record& record, const TextCodec& codec, const EncodeOptions& options);
 // Cuts it, or says why it is dropped. Throws UserError where it is too long and long = "refuse".
 Fit FitSequence(Sequence& sequence, const EncodeOptions& options);

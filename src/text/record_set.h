@@ -34,7 +34,7 @@ struct LineProblem {
 // What stands in the files.
 struct RecordCounts {
   int64_t lines = 0, empty_lines = 0, bad_lines = 0, replaced_utf8 = 0, bytes = 0;
-  int64_t records = 0;      // lines that are no bad ones (not all of them checked: check_lines)
+  int64_t records = 0;  // lines that are no bad ones (not all of them checked: check_lines)
   std::vector<LineProblem> problems;  // the first kMaxProblems bad lines
   static constexpr size_t kMaxProblems = 20;
 };

@@ -1,5 +1,5 @@
-// One side of a record set as sequences of tokens, each read, rendered and tokenised when it is asked
-// for. Immutable; any thread may ask.
+// One side of a record set as sequences of tokens, each read, rendered and tokenised when it is
+// asked for. Immutable; any thread may ask.
 #pragma once
 #include "text/record_encoder.h"
 #include "text/record_set.h"

@@ -1,5 +1,5 @@
-// Sequences of tokens to learn from, by number: what a text's windows, its lines and files of records
-// look like to the batches. Immutable; any thread may ask.
+// Sequences of tokens to learn from, by number: what a text's windows, its lines and files of
+// records look like to the batches. Immutable; any thread may ask.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,16 +1,14 @@
 // From files to tokens: reading, invalid bytes, line breaks, lines with prompts, the hold-out.
 #include <algorithm>
-#include <filesystem>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "text/data_file.h"
 #include "text/record_encoder.h"
 #include "text/text_dataset.h"
 #include "text/utf8.h"
 
 namespace pawl::text {
 namespace {
-namespace fs = std::filesystem;
 // text is encoded in pieces, so that the ids in 4 bytes never stand there for a whole file
 constexpr size_t kPieceBytes = size_t{4} << 20;
 
@@ -35,14 +33,10 @@ std::string WithoutCarriageReturns(std::string text) {
 
 TextFile ReadOne(const std::string& path, const DataConfig& config, const char* key,
                  TextCounts& counts) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) {
-    const bool there = fs::exists(path, error);
-    throw UserError({.what = fmt::format("'{}' {}", path, there ? "is no file" : "does not exist"),
-                     .where = key,
-                     .expected = "text files"});
-  }
-  const std::string raw = core::ReadTextFile(path);
+  const DataFile file(path, key);
+  std::string raw(static_cast<size_t>(file.size()), '\0');
+  raw.resize(file.ReadAt(0, raw));
+  if (raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);  // a byte order mark
   if (raw.empty()) {
     throw UserError({.what = fmt::format("'{}' is empty", path),
                      .where = key,

@@ -38,18 +38,22 @@ const char* NameOf(text::Fit fit) {
 }
 
 Json ToJson(const text::LengthHistogram& lengths) {
-  return {{"count", lengths.count()},        {"sum", lengths.sum()},
-          {"min", lengths.least()},          {"mean", lengths.mean()},
-          {"p50", lengths.Quantile(0.5)},    {"p95", lengths.Quantile(0.95)},
-          {"p99", lengths.Quantile(0.99)},   {"max", lengths.most()}};
+  return {{"count", lengths.count()},      {"sum", lengths.sum()},
+          {"min", lengths.least()},        {"mean", lengths.mean()},
+          {"p50", lengths.Quantile(0.5)},  {"p95", lengths.Quantile(0.95)},
+          {"p99", lengths.Quantile(0.99)}, {"max", lengths.most()}};
 }
 
 Json ToJson(const text::DataReport& report) {
   const text::RecordCounts& counts = report.counts;
-  Json json = {{"kind", text::NameOf(report.kind)}, {"records", counts.records},
-               {"conversational", report.conversational}, {"lines", counts.lines},
-               {"empty_lines", counts.empty_lines}, {"bad_lines", counts.bad_lines},
-               {"bytes", counts.bytes}, {"replaced_utf8", counts.replaced_utf8}};
+  Json json = {{"kind", text::NameOf(report.kind)},
+               {"records", counts.records},
+               {"conversational", report.conversational},
+               {"lines", counts.lines},
+               {"empty_lines", counts.empty_lines},
+               {"bad_lines", counts.bad_lines},
+               {"bytes", counts.bytes},
+               {"replaced_utf8", counts.replaced_utf8}};
   json["extra_columns"] = report.extra_columns;
   json["characters"] = ToJson(report.characters);
   if (report.tokens.count() + report.prompt_tokens.count() > 0) {
@@ -92,9 +96,8 @@ void PrintBars(const char* name, const text::LengthHistogram& lengths) {
   for (int i = 0; i <= kBars; ++i) {
     const int64_t count = counts[static_cast<size_t>(i)];
     if (i == kBars && count == 0) break;
-    const std::string range =
-        i == kBars ? fmt::format("{} and more", i * step)
-                   : fmt::format("{} to {}", i * step, (i + 1) * step - 1);
+    const std::string range = i == kBars ? fmt::format("{} and more", i * step)
+                                         : fmt::format("{} to {}", i * step, (i + 1) * step - 1);
     std::printf("  %18s %8lld  %s\n", range.c_str(), static_cast<long long>(count),
                 std::string(static_cast<size_t>(count * kBarWidth / largest), '#').c_str());
   }
@@ -127,9 +130,8 @@ void PrintShown(const text::ShownRecord& shown, bool color) {
 
 void PrintTable(const text::DataReport& report, const text::DataConfig& config) {
   const text::RecordCounts& counts = report.counts;
-  std::printf("%lld records of kind %s in %zu file%s, %s\n",
-              static_cast<long long>(counts.records), text::NameOf(report.kind),
-              config.files.size(), config.files.size() == 1 ? "" : "s",
+  std::printf("%lld records of kind %s in %zu file%s, %s\n", static_cast<long long>(counts.records),
+              text::NameOf(report.kind), config.files.size(), config.files.size() == 1 ? "" : "s",
               track::SizeText(static_cast<uint64_t>(counts.bytes)).c_str());
   const auto line = [](int64_t count, const char* what) {
     if (count > 0) std::printf("  %lld %s\n", static_cast<long long>(count), what);
@@ -138,7 +140,8 @@ void PrintTable(const text::DataReport& report, const text::DataConfig& config) 
   line(counts.empty_lines, "empty lines");
   line(counts.bad_lines, "bad lines");
   line(counts.replaced_utf8, "stretches that are no UTF-8");
-  line(report.prompt_differs, "with a prompt whose last tokens differ from those of the prompt alone");
+  line(report.prompt_differs,
+       "with a prompt whose last tokens differ from those of the prompt alone");
   if (!report.extra_columns.empty()) {
     std::printf("  other columns  ");
     const char* between = "";
@@ -174,7 +177,8 @@ int InspectCommand(const InspectOptions& options) {
                         options.json ? 0 : options.show);
   const bool bad = report.counts.bad_lines > 0 || report.not_encoded > 0;
   if (options.json) {
-    std::printf("%s\n", ToJson(report).dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+    std::printf("%s\n",
+                ToJson(report).dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
     return bad ? 1 : 0;
   }
   PrintTable(report, options.data);

@@ -1,5 +1,5 @@
-// `pawl data inspect`: what data files hold, their lengths, the first records with what is learned of
-// them, the lines that are bad. A table or one JSON object.
+// `pawl data inspect`: what data files hold, their lengths, the first records with what is learned
+// of them, the lines that are bad. A table or one JSON object.
 #pragma once
 #include <string>
 

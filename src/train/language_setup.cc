@@ -64,7 +64,8 @@ std::string RecordLines(const text::LoadedData& data) {
   };
   add(sample.truncated, "are cut to the context");
   add(sample.dropped, "are dropped by a limit");
-  add(sample.prompt_differs, "have a prompt whose last tokens differ from those of the prompt alone");
+  add(sample.prompt_differs,
+      "have a prompt whose last tokens differ from those of the prompt alone");
   return lines;
 }
 }  // namespace
@@ -112,12 +113,11 @@ std::string DryRunLines(const LanguageSetup& setup) {
   lines += fmt::format("  text         {}{} tokens to learn from, {} held out, vocabulary {}{}\n",
                        setup.text.tokens_are_estimates ? "about " : "",
                        track::CountText(setup.text.train_tokens),
-                       track::CountText(setup.text.eval_tokens),
-                       setup.text.tokenizer->vocab_size(), CountsText(setup.text.counts));
+                       track::CountText(setup.text.eval_tokens), setup.text.tokenizer->vocab_size(),
+                       CountsText(setup.text.counts));
   if (setup.text.records != nullptr) lines += RecordLines(setup.text);
   const text::ShuffledBatches batches(
-      *setup.text.train,
-      text::BatchOptionsOf(config.data, config.seed, config.train.sequences));
+      *setup.text.train, text::BatchOptionsOf(config.data, config.seed, config.train.sequences));
   const double epochs = static_cast<double>(config.total_updates * config.train.sequences) /
                         static_cast<double>(batches.epoch_sequences());
   return lines + fmt::format("  updates      {} of {} sequences, {:.3g} epochs\n",

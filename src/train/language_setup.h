@@ -1,5 +1,5 @@
-// What a language run starts from: the text or the records, the tokenizer, the learner. Made before the
-// run folder is touched, so that everything that does not fit is told first. Learner's thread.
+// What a language run starts from: the text or the records, the tokenizer, the learner. Made before
+// the run folder is touched, so that everything that does not fit is told first. Learner's thread.
 #pragma once
 #include <memory>
 #include <string>

@@ -1,6 +1,6 @@
 // Any bytes as a data file: either records that read back the same in any order, and encode to
-// sequences with as many marks as tokens, or one pawl::Error of one line. The first byte chooses the
-// options.
+// sequences with as many marks as tokens, or one pawl::Error of one line. The first byte chooses
+// the options.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -74,8 +74,7 @@ void Try(const auto& action) {
 void CheckSequence(const Sequence& sequence) {
   Require(sequence.tokens.size() == sequence.is_target.size());
   Require(sequence.is_target.empty() || sequence.is_target[0] == 0);
-  Require(sequence.prompt >= 0 &&
-          sequence.prompt <= static_cast<int64_t>(sequence.tokens.size()));
+  Require(sequence.prompt >= 0 && sequence.prompt <= static_cast<int64_t>(sequence.tokens.size()));
 }
 
 void EncodeAll(const Record& record, uint8_t choice) {

@@ -49,7 +49,12 @@ TEST(LineReader, TakesOffMarksAndBreaksAndKeepsTheRest) {
   EXPECT_EQ(lines("\n"), L{""});
   EXPECT_EQ(lines("a\nbc"), (L{"a", "bc"}));
   EXPECT_EQ(lines("a\r\n\r\nb\r\n"), (L{"a", "", "b"}));
-  EXPECT_EQ(lines("\xEF\xBB\xBF" "a\n\xEF\xBB\xBF" "b\n"), (L{"a", "\xEF\xBB\xBF" "b"}));
+  EXPECT_EQ(lines("\xEF\xBB\xBF"
+                  "a\n\xEF\xBB\xBF"
+                  "b\n"),
+            (L{"a",
+               "\xEF\xBB\xBF"
+               "b"}));
   EXPECT_EQ(lines(std::string("a\0b\n", 4)), (L{std::string("a\0b", 3)}));
 }
 

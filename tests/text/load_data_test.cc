@@ -81,10 +81,27 @@ TEST(LoadData, TextAndLinesAreTheSameFamily) {
   EXPECT_EQ(Shown(lines.eval->Spread(0, 9)[0], 0), "z=|w\n");
 }
 
+TEST(LoadData, TextsMayBePackedAndMarked) {
+  TempFolder folder;
+  // gzip of "abcdef": 10 bytes of header, a stored block, checksum and length
+  const std::string packed(
+      "\x1F\x8B\x08\0\0\0\0\0\0\x03\x01\x06\0\xF9\xFF"
+      "abcdef\xEF\x39\x8E\x4B\x06\0\0\0",
+      29);
+  auto config = Config({folder.Write("a.txt.gz", packed)}, 5);
+  config.holdout = 0;
+  EXPECT_EQ(Shown(LoadData(config, nullptr).train->Spread(0, 1)[0], 0), "a|bcdef");
+  config.files = {folder.Write("b.txt",
+                               "\xEF\xBB\xBF"
+                               "abcdef")};
+  EXPECT_EQ(Shown(LoadData(config, nullptr).train->Spread(0, 1)[0], 0), "a|bcdef");
+}
+
 TEST(LoadData, RecordsBecomeBatches) {
   TempFolder folder;
   std::string text;
-  for (int i = 0; i < 50; ++i) text += fmt::format("{{\"q\": \"{}+1=\", \"a\": \"{}\"}}\n", i, i + 1);
+  for (int i = 0; i < 50; ++i)
+    text += fmt::format("{{\"q\": \"{}+1=\", \"a\": \"{}\"}}\n", i, i + 1);
   auto config = Config({folder.Write("a.jsonl", text)});
   config.columns = Toml("prompt = \"q\"\ncompletion = \"a\"");
   const LoadedData data = LoadData(config, nullptr);
@@ -136,8 +153,8 @@ TEST(LoadData, LimitsDropAndCut) {
 TEST(LoadData, WhatDoesNotFitIsToldBeforeTheRun) {
   TempFolder folder;
   const std::string records = folder.Write("a.jsonl", "{\"text\": \"abc\"}\n{\"text\": \"d\"}\n");
-  const std::string chat = folder.Write(
-      "b.jsonl", "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n");
+  const std::string chat =
+      folder.Write("b.jsonl", "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n");
   EXPECT_THAT(ErrorOf(Config({records})), HasSubstr("data.holdout"));  // two lines: none held out
   auto config = Config({chat});
   config.holdout = 0;
@@ -164,7 +181,8 @@ class RealData : public testing::Test {
   void SetUp() override {
     if (SharedData().empty()) GTEST_SKIP() << "no shared/data beside the repository";
   }
-  LoadedData Load(const std::string& file, const std::string& columns = "", int64_t context = 4000) {
+  LoadedData Load(const std::string& file, const std::string& columns = "",
+                  int64_t context = 4000) {
     auto config = Config({(SharedData() / file).string()}, context);
     config.columns = Toml(columns);
     return LoadData(config, nullptr);
@@ -177,9 +195,9 @@ TEST_F(RealData, Gsm8k) {
   EXPECT_EQ(data.records->kind(), RecordKind::kPromptCompletion);
   EXPECT_EQ(data.eval->sequences(), 747);
   const TokenBatch first = data.train->Spread(1, 1)[0];
-  EXPECT_THAT(Shown(first, 0), AllOf(testing::StartsWith("Natalia sold clips"),
-                                     HasSubstr("and May?|Natalia sold 48/2"),
-                                     testing::EndsWith("#### 72\n")));
+  EXPECT_THAT(Shown(first, 0),
+              AllOf(testing::StartsWith("Natalia sold clips"),
+                    HasSubstr("and May?|Natalia sold 48/2"), testing::EndsWith("#### 72\n")));
 }
 
 TEST_F(RealData, DollyAlpacaMathAndCountdown) {
@@ -192,9 +210,9 @@ TEST_F(RealData, DollyAlpacaMathAndCountdown) {
            "prompt = \"instruction\"\ncompletion = \"instances.0.output\"", 40'000);
   EXPECT_EQ(alpaca.records->counts().records, 175);
   EXPECT_THAT(Shown(alpaca.train->Spread(1, 1)[0], 0), HasSubstr("700-1000 calories?|Yes, you"));
-  const LoadedData math = Load(
-      "math/math500/test.jsonl",
-      "question = \"problem\"\nthought = \"solution\"\nanswer = \"answer\"", 10'000);
+  const LoadedData math =
+      Load("math/math500/test.jsonl",
+           "question = \"problem\"\nthought = \"solution\"\nanswer = \"answer\"", 10'000);
   EXPECT_EQ(math.records->kind(), RecordKind::kThought);
   EXPECT_EQ(math.records->counts().records, 500);
   EXPECT_THAT(Shown(math.train->Spread(1, 1)[0], 0),
@@ -209,12 +227,12 @@ TEST_F(RealData, DollyAlpacaMathAndCountdown) {
 
 TEST_F(RealData, HhPreferencesHaveTheirPromptsTakenOff) {
   int64_t records = 0, dialogues = 0;
-  const RecordSet set(
-      {(SharedData() / "prefs/hh-rlhf/harmless-base_test.jsonl.gz").string()}, "files", {},
-      [&](const Record& record, size_t, int64_t) {
-        ++records;
-        dialogues += record.prompt.get_ref<const std::string&>().find("Assistant:") != std::string::npos;
-      });
+  const RecordSet set({(SharedData() / "prefs/hh-rlhf/harmless-base_test.jsonl.gz").string()},
+                      "files", {}, [&](const Record& record, size_t, int64_t) {
+                        ++records;
+                        dialogues += record.prompt.get_ref<const std::string&>().find(
+                                         "Assistant:") != std::string::npos;
+                      });
   EXPECT_EQ(set.kind(), RecordKind::kPreference);
   EXPECT_EQ(records, 2312);
   EXPECT_EQ(dialogues, 2312);

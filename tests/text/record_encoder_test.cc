@@ -10,8 +10,8 @@ namespace pawl::text {
 namespace {
 using testing::HasSubstr;
 
-// A token a byte; "ab" is one token (1000), so that merges across a boundary can be seen; 999 begins
-// a text where special tokens are asked for.
+// A token a byte; "ab" is one token (1000), so that merges across a boundary can be seen; 999
+// begins a text where special tokens are asked for.
 TextCodec TestCodec() {
   TextCodec codec;
   codec.end_text = "$";
@@ -40,7 +40,8 @@ TextCodec TestCodec() {
       out.text += message["content"].get<std::string>();
       const bool last = &message == &chat.messages.back();
       if (!last || !chat.continue_final_message) out.text += ";";
-      if (role == "assistant") out.assistant.push_back({begin, static_cast<int64_t>(out.text.size())});
+      if (role == "assistant")
+        out.assistant.push_back({begin, static_cast<int64_t>(out.text.size())});
     }
     if (chat.add_generation_prompt) out.text += "<a>";
     return out;
@@ -110,9 +111,7 @@ TEST(EncodeSequence, AChatIsRenderedWithoutTheTokenizersOwnMarks) {
 TEST(EncodeSequence, AssistantTokensAreThoseThatHoldTheRange) {
   // the range begins inside the token "ab"
   TextCodec codec = TestCodec();
-  codec.render = [](const TextCodec::Chat&) {
-    return TextCodec::Rendered{"xxabyyz", {{3, 6}}};
-  };
+  codec.render = [](const TextCodec::Chat&) { return TextCodec::Rendered{"xxabyyz", {{3, 6}}}; };
   const auto sequence = EncodeSequence(RecordOf(kChat), codec, {.loss_on = LossOn::kAssistant});
   EXPECT_EQ(Shown(sequence), "xx&!YYz");
 }
@@ -135,10 +134,11 @@ TEST(EncodeSequence, WhatCannotBeLearnedIsRefused) {
   EXPECT_THAT(error(R"({"prompt": "p"})"), HasSubstr("kind prompt"));
   EXPECT_THAT(error(R"({"chosen": "a", "rejected": "b"})"), HasSubstr("kind preference"));
   EXPECT_THAT(error(kChat, {}, false), HasSubstr("no chat template"));
-  EXPECT_THAT(error(R"({"text": "a"})", {.loss_on = LossOn::kAssistant}), HasSubstr("data.loss_on"));
-  EXPECT_THAT(error(R"({"messages": [{"role": "user", "content": "a"}]})",
-                    {.loss_on = LossOn::kAssistant}),
-              HasSubstr("generation"));
+  EXPECT_THAT(error(R"({"text": "a"})", {.loss_on = LossOn::kAssistant}),
+              HasSubstr("data.loss_on"));
+  EXPECT_THAT(
+      error(R"({"messages": [{"role": "user", "content": "a"}]})", {.loss_on = LossOn::kAssistant}),
+      HasSubstr("generation"));
 }
 
 TEST(FitSequence, CutsDropsOrRefuses) {
@@ -167,16 +167,15 @@ TEST(FitSequence, CutsDropsOrRefuses) {
 }
 
 TEST(EncodePair, BothSidesHaveTheShorterCommonPrompt) {
-  const SequencePair pair = EncodePair(
-      RecordOf(R"({"prompt": "pa", "chosen": "bx", "rejected": "y"})"), TestCodec(), {});
+  const SequencePair pair =
+      EncodePair(RecordOf(R"({"prompt": "pa", "chosen": "bx", "rejected": "y"})"), TestCodec(), {});
   EXPECT_EQ(Shown(pair.chosen), "^p&!X$!");
   EXPECT_EQ(Shown(pair.rejected), "^pAY$!");
-  const SequencePair chat = EncodePair(
-      RecordOf(R"({"chosen": [{"role": "user", "content": "q"},
+  const SequencePair chat = EncodePair(RecordOf(R"({"chosen": [{"role": "user", "content": "q"},
                               {"role": "assistant", "content": "x"}],
                    "rejected": [{"role": "user", "content": "q"},
                                 {"role": "assistant", "content": "y"}]})"),
-      TestCodec(), {});
+                                       TestCodec(), {});
   EXPECT_EQ(Shown(chat.chosen), "<u>q;<a>X;!");
   EXPECT_EQ(Shown(chat.rejected), "<u>q;<a>Y;!");
   const SequencePair apart =

@@ -64,7 +64,8 @@ TEST(RecordSet, ReadsInAnyOrderWhatWasWritten) {
   std::string text;
   for (int i = 0; i < 500; ++i) {
     if (i % 10 == 4) text += "\n";
-    text += fmt::format("{{\"text\": \"{}{}\"}}\n", i, std::string(static_cast<size_t>(i * 97), 'x'));
+    text +=
+        fmt::format("{{\"text\": \"{}{}\"}}\n", i, std::string(static_cast<size_t>(i * 97), 'x'));
   }
   RecordOptions options;
   options.holdout = 0.25;
@@ -107,7 +108,8 @@ TEST(RecordSet, LinesAddedAtTheEndMoveNoOther) {
 TEST(RecordSet, BadLinesAreRefusedWithTheirPlaceOrSkippedAndCounted) {
   TempFolder folder;
   const std::string path = folder.Write(
-      "a.jsonl", "{\"text\": \"1\"}\n{\"text\": 2}\n{broken\n{\"text\": \"4\"}\n{\"prompt\": \"5\"}\n");
+      "a.jsonl",
+      "{\"text\": \"1\"}\n{\"text\": 2}\n{broken\n{\"text\": \"4\"}\n{\"prompt\": \"5\"}\n");
   EXPECT_THAT(ErrorOf({path}), AllOf(HasSubstr("a.jsonl:2"), HasSubstr("'text' is a number"),
                                      HasSubstr("data.bad_records")));
   RecordOptions options;
@@ -139,12 +141,13 @@ TEST(RecordSet, KindsOfOtherFilesMustAgree) {
 
 TEST(RecordSet, LongLinesAreBadOnesAndTakeNoMemory) {
   TempFolder folder;
-  const std::string path = folder.Write(
-      "a", "{\"text\": \"1\"}\n{\"text\": \"" + std::string(3'000'000, 'x') + "\"}\n{\"text\": \"3\"}");
+  const std::string path =
+      folder.Write("a", "{\"text\": \"1\"}\n{\"text\": \"" + std::string(3'000'000, 'x') +
+                            "\"}\n{\"text\": \"3\"}");
   RecordOptions options;
   options.max_line_bytes = 1'000'000;
-  EXPECT_THAT(ErrorOf({path}, options), AllOf(HasSubstr("/a:2"), HasSubstr("3000013 bytes"),
-                                              HasSubstr("data.max_line_mb")));
+  EXPECT_THAT(ErrorOf({path}, options),
+              AllOf(HasSubstr("/a:2"), HasSubstr("3000013 bytes"), HasSubstr("data.max_line_mb")));
   options.bad_records = BadRecord::kSkip;
   const RecordSet records({path}, "files", options);
   EXPECT_EQ(TextOf(records, 0, Side::kTrain, 1), "3");

@@ -54,24 +54,23 @@ TEST(Record, KeepsTheOtherColumns) {
   EXPECT_EQ(record.completion, "b");
   EXPECT_EQ(record.extra.dump(), R"({"id":7,"meta":{"k":[1]}})");
   // what a wished kind does not use stays for reward functions
-  const Record prompt = Read(R"({"prompt": "a", "completion": "b"})", nullptr, {},
-                             RecordKind::kPrompt);
+  const Record prompt =
+      Read(R"({"prompt": "a", "completion": "b"})", nullptr, {}, RecordKind::kPrompt);
   EXPECT_EQ(prompt.extra.dump(), R"({"completion":"b"})");
 }
 
 TEST(Record, ColumnsMayHaveOtherNamesAndPaths) {
   const Columns columns =
       ColumnsFrom("prompt = \"instruction\"\ncompletion = \"instances.0.output\"");
-  const Record record =
-      Read(R"({"instruction": "a", "instances": [{"output": "b"}, {"output": "c"}]})", nullptr,
-           columns);
+  const Record record = Read(
+      R"({"instruction": "a", "instances": [{"output": "b"}, {"output": "c"}]})", nullptr, columns);
   EXPECT_EQ(record.kind, RecordKind::kPromptCompletion);
   EXPECT_EQ(record.completion, "b");
   EXPECT_TRUE(record.extra.contains("instances"));
   const std::string line = R"({"prompt": "a", "response": "b"})";
-  EXPECT_THAT(ErrorOf(line, {}, RecordKind::kPromptCompletion),
-              AllOf(HasSubstr("'completion'"), HasSubstr("prompt, response"),
-                    HasSubstr("[data.columns]")));
+  EXPECT_THAT(
+      ErrorOf(line, {}, RecordKind::kPromptCompletion),
+      AllOf(HasSubstr("'completion'"), HasSubstr("prompt, response"), HasSubstr("[data.columns]")));
   EXPECT_THAT(UserErrorOf([] { ColumnsFrom("promt = \"a\""); }), HasSubstr("'prompt'?"));
   EXPECT_THAT(UserErrorOf([] { ColumnsFrom("prompt = 3"); }), HasSubstr("data.columns.prompt"));
 }
@@ -83,7 +82,8 @@ TEST(Record, WrongTypesNameTheColumn) {
   EXPECT_THAT(ErrorOf(R"({"text": 5})"), AllOf(HasSubstr("'text' is a number"), HasSubstr("text")));
   EXPECT_THAT(ErrorOf(R"({"text": null})"), HasSubstr("null"));
   EXPECT_THAT(ErrorOf(R"({"messages": []})"), HasSubstr("empty list"));
-  EXPECT_THAT(ErrorOf(R"({"messages": ["hi"]})"), HasSubstr("message 1 of column 'messages' is text"));
+  EXPECT_THAT(ErrorOf(R"({"messages": ["hi"]})"),
+              HasSubstr("message 1 of column 'messages' is text"));
   EXPECT_THAT(ErrorOf(R"({"messages": [{"role": "user", "content": "a"}, {"content": "b"}]})"),
               HasSubstr("message 2 of column 'messages' has no role"));
   EXPECT_THAT(ErrorOf(R"({"messages": [{"role": "user"}]})"), HasSubstr("no content"));

@@ -125,7 +125,8 @@ class RecordsPeer : public testing::Test {
 TEST_F(RecordsPeer, PromptsOfPreferencesAgree) {
   // random pairs over few characters, so that common beginnings of every length come up
   core::Philox rng(1, core::Role::kTest, 0, 0);
-  const std::vector<std::string> letters = {"a", "b", " ", "\xC3\xA4", "\xC3\xB6", "\xF0\x9F\x98\x80"};
+  const std::vector<std::string> letters = {"a",        "b",        " ",
+                                            "\xC3\xA4", "\xC3\xB6", "\xF0\x9F\x98\x80"};
   const auto random = [&] {
     std::string text = "x";  // a first difference at 0 wraps round in TRL
     for (uint32_t left = rng.Below(8); left > 0; --left)
@@ -167,7 +168,8 @@ TEST_F(RecordsPeer, PackingAgrees) {
     for (int64_t& length : lengths) length = rng.Below(static_cast<uint32_t>(capacity) + 1);
     Json rows = Json::array();
     for (const auto& row : PackBestFit(lengths, capacity)) rows.push_back(row);
-    if (!rows.empty()) cases.push_back({{"capacity", capacity}, {"lengths", lengths}, {"rows", rows}});
+    if (!rows.empty())
+      cases.push_back({{"capacity", capacity}, {"lengths", lengths}, {"rows", rows}});
   }
   folder_.Write("ours.json", cases.dump());
   ExpectAgreement("packing");
@@ -197,10 +199,10 @@ TEST_F(RecordsPeer, SupervisedExamplesAndMasksAgree) {
   for (const int64_t longest : {1000, 24, 9}) {
     for (const LossOn loss_on : {LossOn::kCompletion, LossOn::kAll, LossOn::kAssistant}) {
       const EncodeOptions options{.loss_on = loss_on, .max_tokens = longest};
-      const std::string settings =
-          fmt::format("{} {}", longest,
-                      loss_on == LossOn::kAll ? "all" : loss_on == LossOn::kAssistant ? "assistant"
-                                                                                      : "completion");
+      const std::string settings = fmt::format("{} {}", longest,
+                                               loss_on == LossOn::kAll         ? "all"
+                                               : loss_on == LossOn::kAssistant ? "assistant"
+                                                                               : "completion");
       for (const std::string& lines : {text, pairs, chat, chat_pairs}) {
         const bool conversational = lines == chat || lines == chat_pairs;
         if (loss_on == LossOn::kAssistant && !conversational) continue;
