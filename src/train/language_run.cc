@@ -129,8 +129,8 @@ void LanguageRun::Begin() {
   }
   text::ShuffledBatches batches(*setup_.text.train, text::BatchOptionsOf(config_.data, config_.seed,
                                                                          config_.train.sequences));
-  batches.Seek(cursor_);
-  batches_ = std::make_unique<text::BatchQueue>(std::move(batches), config_.data.queue_batches,
+  shuffled.Seek(cursor_);
+  batches_ = std::make_unique<text::BatchQueue>(std::move(shuffled), config_.data.queue_batches,
                                                 config_.data.deadline_s);
   PAWL_LOG_INFO("{} in {}: {}, {}{} tokens of text", Name(config_.stage), folder_.path.string(),
                 learner_.info().description, setup_.text.tokens_are_estimates ? "about " : "",
