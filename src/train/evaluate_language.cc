@@ -1,5 +1,6 @@
 #include "train/evaluate_language.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -101,14 +102,13 @@ Subject FromRun(const fs::path& path, const EvaluateOptions& options,
 }
 
 // The files of --data, or the run's own hold-out. Takes the tokenizer.
-text::TextDataset TextOf(Subject& subject, const EvaluateOptions& options, bool model_folder) {
+text::LoadedData TextOf(Subject& subject, const EvaluateOptions& options, bool model_folder) {
   auto data = subject.config.data;
   if (data.context == 0) data.context = subject.learner->info().max_positions;
   data.tokenizer = text::TokenizerKind::kModel;
-  text::TextCounts counts;
   if (!options.data.empty()) {
-    auto set = text::LoadTextFiles(options.data, data, *subject.tokenizer, counts);
-    if (!set.empty()) return set;
+    auto set = text::LoadEvalData(options.data, data, std::move(subject.tokenizer));
+    if (!set.eval->empty()) return set;
     throw UserError({.what = "nothing to evaluate on",
                      .where = "--data",
                      .expected = "a text of at least 2 tokens"});
@@ -118,14 +118,14 @@ text::TextDataset TextOf(Subject& subject, const EvaluateOptions& options, bool 
                      .where = "--data",
                      .expected = "a text file to evaluate on"});
   }
-  auto loaded = text::LoadText(data, std::move(subject.tokenizer));
-  if (!loaded.eval.empty()) return std::move(loaded.eval);
+  auto loaded = text::LoadData(data, std::move(subject.tokenizer));
+  if (!loaded.eval->empty()) return loaded;
   throw UserError({.what = "the run held no text out",
                    .where = "--data",
                    .expected = "a text file to evaluate on"});
 }
 
-void CheckContext(const text::TextDataset& text, const rlhf::LearnerInfo& info) {
+void CheckContext(const text::SequenceSource& text, const rlhf::LearnerInfo& info) {
   if (text.context() <= info.max_positions) return;
   throw UserError({.what = fmt::format("a context of {}, but the model has {} positions",
                                        text.context(), info.max_positions),
@@ -149,9 +149,10 @@ int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
   const bool model_folder = IsModelFolder(path);
   Subject subject =
       model_folder ? FromModelFolder(path, options, factory) : FromRun(path, options, factory);
-  const auto text = TextOf(subject, options, model_folder);
+  const text::LoadedData data = TextOf(subject, options, model_folder);
+  const text::SequenceSource& text = *data.eval;
   CheckContext(text, subject.learner->info());
-  const auto batches = text.Spread(0, std::max<int64_t>(1, kBatchTokens / text.context()));
+  const text::SpreadBatches batches(text, 0, std::max<int64_t>(1, kBatchTokens / text.context()));
   const rlhf::LossSum sum = EvaluateBatches(*subject.learner, batches);
   const double loss = sum.loss_sum / static_cast<double>(sum.targets);
   const char* format = text.is_lines() ? "lines" : "text";  // of the run, where it is one

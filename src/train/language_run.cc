@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/thread_pool.h"
 #include "kernels/cpu_info.h"
+#include "text/batch_queue.h"
+#include "track/number_text.h"
 #include "train/interrupt.h"
 #include "train/language_output.h"
 #include "train/launch.h"
@@ -23,7 +26,7 @@ constexpr double kMeasureSeconds = 0.05;
 struct LoopState {
   int64_t updates = 0;
   int64_t tokens = 0;                                                // the model was run on
-  int64_t truncated = 0;                                             // sequences
+  int64_t truncated = 0, dropped = 0;                                // sequences
   double time_s = 0;                                                 // wall clock over all resumes
   BestScore best{.score = std::numeric_limits<double>::infinity()};  // a loss
   int64_t without_best = 0;  // evaluations since the best one
@@ -38,8 +41,7 @@ class LanguageRun {
         config_(setup.config),
         folder_(folder),
         learner_(*setup.learner),
-        batches_(setup.text.train, setup.config.seed, setup.config.train.sequences),
-        checksums_{setup.text.train.Checksum(), setup.text.eval.Checksum()},
+        checksums_{setup.text.train->Checksum(), setup.text.eval->Checksum()},
         base_checksum_(ChecksumOfBase(setup.config)),
         samples_(folder),
         output_(folder),
@@ -67,7 +69,7 @@ class LanguageRun {
   const LanguageConfig& config_;
   RunFolder folder_;
   rlhf::LanguageModelLearner& learner_;
-  text::ShuffledBatches batches_;
+  text::BatchCursor cursor_;        // where the run begins or goes on
   std::vector<int64_t> checksums_;  // of the text: a resume must have the same
   int64_t base_checksum_;           // and the same model under an adapter
   std::vector<text::TokenBatch> eval_batches_;
@@ -76,6 +78,7 @@ class LanguageRun {
   RunOutput output_;
   RunCheckpoints checkpoints_;
   const size_t copied_state_bytes_;
+  std::unique_ptr<text::BatchQueue> batches_;  // made once the cursor is known
   double peak_flops_per_s_ = kNaN;
   double started_ = core::MonotonicSeconds();
 };
@@ -113,15 +116,21 @@ void LanguageRun::Begin() {
   const int64_t batches = config_.eval.batches;
   if (config_.eval.every_updates > 0) {
     eval_batches_ =
-        setup_.text.eval.Spread(batches * config_.train.sequences, config_.train.sequences);
+        setup_.text.eval->Spread(batches * config_.train.sequences, config_.train.sequences);
   }
   peak_flops_per_s_ = learner_.info().peak_flops_per_s;
   if (peak_flops_per_s_ == 0 && config_.device == "cpu") {
     const int threads = config_.train.threads > 0 ? config_.train.threads : core::NumCores();
     peak_flops_per_s_ = kernels::MeasureFmaRate(threads, kMeasureSeconds);
   }
-  PAWL_LOG_INFO("{} in {}: {}, {} tokens of text", Name(config_.stage), folder_.path.string(),
-                learner_.info().description, setup_.text.train.tokens());
+  text::ShuffledBatches batches(*setup_.text.train, text::BatchOptionsOf(config_.data, config_.seed,
+                                                                         config_.train.sequences));
+  shuffled.Seek(cursor_);
+  batches_ = std::make_unique<text::BatchQueue>(std::move(shuffled), config_.data.queue_batches,
+                                                config_.data.deadline_s);
+  PAWL_LOG_INFO("{} in {}: {}, {}{} tokens of text", Name(config_.stage), folder_.path.string(),
+                learner_.info().description, setup_.text.tokens_are_estimates ? "about " : "",
+                track::CountText(setup_.text.train_tokens));
   track::ProgressOptions progress{
       .total_steps = config_.total_updates, .first_step = state_.updates, .unit = "updates"};
   progress.speed_of = "tokens";
@@ -161,6 +170,10 @@ void LanguageRun::Load(const FoundCheckpoint& from) {
   state_.updates = arrays.GetScalar<int64_t>("loop/updates");
   state_.tokens = arrays.GetScalar<int64_t>("loop/tokens");
   state_.truncated = arrays.GetScalar<int64_t>("loop/truncated");
+  state_.dropped = arrays.GetScalar<int64_t>("loop/dropped");
+  const auto cursor = arrays.Get<int64_t>("loop/data_cursor");
+  PAWL_CHECK_EQ(cursor.size(), 2u, "loop/data_cursor");
+  cursor_ = {.draw = cursor[0], .row = cursor[1]};
   state_.best.score = arrays.GetScalar<double>("loop/best");
   state_.best.step = arrays.GetScalar<int64_t>("loop/best_step");
   state_.without_best = arrays.GetScalar<int64_t>("loop/without_best");
@@ -177,6 +190,9 @@ void LanguageRun::SaveCheckpoint() {
   arrays.PutScalar<int64_t>("loop/updates", state_.updates);
   arrays.PutScalar<int64_t>("loop/tokens", state_.tokens);
   arrays.PutScalar<int64_t>("loop/truncated", state_.truncated);
+  arrays.PutScalar<int64_t>("loop/dropped", state_.dropped);
+  const text::BatchCursor cursor = batches_ ? batches_->cursor() : cursor_;
+  arrays.Put<int64_t>("loop/data_cursor", std::vector<int64_t>{cursor.draw, cursor.row}, {2});
   arrays.PutScalar<double>("loop/best", state_.best.score);
   arrays.PutScalar<int64_t>("loop/best_step", state_.best.step);
   arrays.PutScalar<int64_t>("loop/without_best", state_.without_best);
@@ -206,7 +222,7 @@ void LanguageRun::SaveCheckpoint() {
 
 void LanguageRun::Update() {
   const double begin = core::MonotonicSeconds();
-  const text::TokenBatch batch = batches_.Batch(state_.updates);
+  const text::TokenBatch batch = batches_->Next();
   const double made = core::MonotonicSeconds();
   const auto learned = Learn(batch);
   const double end = core::MonotonicSeconds();
@@ -214,6 +230,7 @@ void LanguageRun::Update() {
   ++state_.updates;
   state_.tokens += batch.inputs();
   state_.truncated += batch.truncated;
+  state_.dropped += batch.dropped;
   auto metrics = UpdateMetrics(learned, static_cast<double>(batch.inputs()) / (end - begin));
   const bool new_best = EvaluateDue(metrics);
   SampleDue();
@@ -256,6 +273,7 @@ track::Metrics LanguageRun::UpdateMetrics(const algos::UpdateMetrics& learned,
       metrics.end(),
       {{"mfu", flops_per_s > 0 && peak_flops_per_s_ > 0 ? flops_per_s / peak_flops_per_s_ : kNaN},
        {"truncated_sequences", static_cast<double>(state_.truncated)},
+       {"dropped_sequences", static_cast<double>(state_.dropped)},
        {"learning_s", state_.learning_s},
        {"other_s", state_.other_s}});
   return metrics;
@@ -296,10 +314,11 @@ void LanguageRun::SampleDue() {
 }
 
 void LanguageRun::EvaluateAtTheEnd(LanguageSummary& summary) {
-  if (setup_.text.eval.empty()) return;
+  if (setup_.text.eval->empty()) return;
   const int64_t per_batch = config_.train.sequences;
-  const auto batches = setup_.text.eval.Spread(config_.eval.final_batches * per_batch, per_batch);
-  output_.Closing(fmt::format("evaluating {} batches", batches.size()));
+  const text::SpreadBatches batches(*setup_.text.eval, config_.eval.final_batches * per_batch,
+                                    per_batch);
+  output_.Closing(fmt::format("evaluating {} batches", batches.batches()));
   const double begin = core::MonotonicSeconds();
   summary.evaluation = EvaluateBatches(learner_, batches, Interrupted);
   summary.evaluation_s = core::MonotonicSeconds() - begin;

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/file.h"
+#include "core/log.h"
+#include "kernels/cuda_library.h"
 #include "track/number_text.h"
 
 namespace pawl::train {
@@ -50,7 +52,24 @@ std::string CountsText(const text::TextCounts& counts) {
   add(counts.truncated_lines, "lines cut to the context");
   add(counts.dropped_lines, "lines dropped (nothing left to learn)");
   add(counts.empty_lines, "empty lines passed over");
+  add(counts.bad_lines, "lines skipped that are no record");
   return text;
+}
+
+std::string RecordLines(const text::LoadedData& data) {
+  const text::RecordSample& sample = data.sample;
+  std::string lines = fmt::format("  records      {} to learn from, {} held out, kind {}\n",
+                                  data.train->sequences(), data.eval->sequences(),
+                                  text::NameOf(data.records->kind()));
+  const auto add = [&](int64_t count, const char* what) {
+    if (count > 0)
+      lines += fmt::format("               {} of {} looked at {}\n", count, sample.records, what);
+  };
+  add(sample.truncated, "are cut to the context");
+  add(sample.dropped, "are dropped by a limit");
+  add(sample.prompt_differs,
+      "have a prompt whose last tokens differ from those of the prompt alone");
+  return lines;
 }
 }  // namespace
 
@@ -101,7 +120,10 @@ LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerF
   std::unique_ptr<text::Tokenizer> given;
   if (config.data.tokenizer == text::TokenizerKind::kModel)
     given = text::LoadTokenizer(config.model.path);
-  auto loaded = text::LoadText(config.data, std::move(given));
+  auto loaded = text::LoadData(config.data, std::move(given));
+  for (const auto& bad : loaded.problems) {
+    PAWL_LOG_WARN("skipped {}:{}: {}", bad.file, bad.line, bad.problem.what);
+  }
   auto learner = factory(RequestOf(config, *loaded.tokenizer));
   CheckFit(config, *loaded.tokenizer, learner->info());
   std::vector<std::vector<int32_t>> prompts;
@@ -112,18 +134,20 @@ LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerF
 
 std::string DryRunLines(const LanguageSetup& setup) {
   const auto& info = setup.learner->info();
-  const auto& train = setup.text.train;
   const LanguageConfig& config = setup.config;
   std::string lines = fmt::format("  model        {}\n", info.description);
   if (info.memory_bytes > 0) {
     lines += fmt::format("  memory       about {}\n",
                          track::SizeText(static_cast<uint64_t>(info.memory_bytes)));
   }
-  lines += fmt::format("  text         {} tokens to learn from, {} held out, vocabulary {}{}\n",
-                       track::CountText(static_cast<double>(train.tokens())),
-                       track::CountText(static_cast<double>(setup.text.eval.tokens())),
-                       setup.text.tokenizer->vocab_size(), CountsText(setup.text.counts));
-  const text::ShuffledBatches batches(train, config.seed, config.train.sequences);
+  lines += fmt::format("  text         {}{} tokens to learn from, {} held out, vocabulary {}{}\n",
+                       setup.text.tokens_are_estimates ? "about " : "",
+                       track::CountText(setup.text.train_tokens),
+                       track::CountText(setup.text.eval_tokens), setup.text.tokenizer->vocab_size(),
+                       CountsText(setup.text.counts));
+  if (setup.text.records != nullptr) lines += RecordLines(setup.text);
+  const text::ShuffledBatches batches(
+      *setup.text.train, text::BatchOptionsOf(config.data, config.seed, config.train.sequences));
   const double epochs = static_cast<double>(config.total_updates) *
                         static_cast<double>(config.train.sequences) /
                         static_cast<double>(batches.epoch_sequences());
@@ -140,6 +164,18 @@ rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner,
   rlhf::LossSum sum;
   for (const auto& batch : batches) {
     if (stop != nullptr && stop()) break;
+    const rlhf::LossSum one = learner.Evaluate(ViewOf(batch));
+    sum.loss_sum += one.loss_sum;
+    sum.targets += one.targets;
+  }
+  return sum;
+}
+
+rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner, text::SpreadBatches batches,
+                              bool (*stop)()) {
+  rlhf::LossSum sum;
+  text::TokenBatch batch;
+  while ((stop == nullptr || !stop()) && batches.Next(batch)) {
     const rlhf::LossSum one = learner.Evaluate(ViewOf(batch));
     sum.loss_sum += one.loss_sum;
     sum.targets += one.targets;

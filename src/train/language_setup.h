@@ -1,5 +1,5 @@
-// What a language run starts from: the text in memory, the tokenizer, the learner. Made before the
-// run folder is touched, so that everything that does not fit is told first. Learner's thread.
+// What a language run starts from: the text or the records, the tokenizer, the learner. Made before
+// the run folder is touched, so that everything that does not fit is told first. Learner's thread.
 #pragma once
 #include <memory>
 #include <string>
@@ -7,14 +7,14 @@
 
 #include "core/safetensors.h"
 #include "rlhf/language_learner.h"
-#include "text/text_dataset.h"
+#include "text/load_data.h"
 #include "train/language_config.h"
 
 namespace pawl::train {
 
 struct LanguageSetup {
   LanguageConfig config;
-  text::LoadedText text;
+  text::LoadedData text;
   std::unique_ptr<rlhf::LanguageModelLearner> learner;
   std::vector<std::vector<int32_t>> prompts;  // of samples.prompts
 };
@@ -41,6 +41,9 @@ rollout::SequenceBatch ViewOf(const text::TokenBatch& batch);
 // there.
 rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner,
                               const std::vector<text::TokenBatch>& batches,
+                              bool (*stop)() = nullptr);
+// The same over batches that are made one by one.
+rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner, text::SpreadBatches batches,
                               bool (*stop)() = nullptr);
 
 }  // namespace pawl::train
