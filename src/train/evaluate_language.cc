@@ -125,6 +125,17 @@ text::LoadedData TextOf(Subject& subject, const EvaluateOptions& options, bool m
                    .expected = "a text file to evaluate on"});
 }
 
+// How the text was read: as the run does, where it is one.
+const char* FormatName(const Subject& subject, const EvaluateOptions& options) {
+  auto data = subject.config.data;
+  if (!options.data.empty()) data.files = options.data;
+  const auto format = text::FormatOf(data);
+  for (const auto& [name, value] : core::EnumNames<text::DataFormat>::kTable) {
+    if (value == format) return name;
+  }
+  return "";
+}
+
 void CheckContext(const text::SequenceSource& text, const rlhf::LearnerInfo& info) {
   if (text.context() <= info.max_positions) return;
   throw UserError({.what = fmt::format("a context of {}, but the model has {} positions",
@@ -155,7 +166,7 @@ int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
   const text::SpreadBatches batches(text, 0, std::max<int64_t>(1, kBatchTokens / text.context()));
   const rlhf::LossSum sum = EvaluateBatches(*subject.learner, batches);
   const double loss = sum.loss_sum / static_cast<double>(sum.targets);
-  const char* format = text.is_lines() ? "lines" : "text";  // of the run, where it is one
+  const char* format = FormatName(subject, options);
   if (options.json) {
     const nlohmann::ordered_json json = {{"loss", loss},          {"perplexity", std::exp(loss)},
                                          {"tokens", sum.targets}, {"context", text.context()},
