@@ -123,8 +123,9 @@ void LanguageRun::Begin() {
     const int threads = config_.train.threads > 0 ? config_.train.threads : core::NumCores();
     peak_flops_per_s_ = kernels::MeasureFmaRate(threads, kMeasureSeconds);
   }
-  text::ShuffledBatches batches(*setup_.text.train, text::BatchOptionsOf(config_.data, config_.seed,
-                                                                         config_.train.sequences));
+  text::ShuffledBatches shuffled(
+      *setup_.text.train,
+      text::BatchOptionsOf(config_.data, config_.seed, config_.train.sequences));
   shuffled.Seek(cursor_);
   batches_ = std::make_unique<text::BatchQueue>(std::move(shuffled), config_.data.queue_batches,
                                                 config_.data.deadline_s);
