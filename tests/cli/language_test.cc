@@ -234,12 +234,12 @@ TEST_F(LanguageCli, KilledAndResumedInBfloat16TheFilesAreThoseOfAnUndisturbedRun
 
 TEST_F(LanguageCli, AnAdapterTooAndItIsEvaluatedOnItsBaseWhichMustBeThere) {
   ASSERT_EQ(Pawl({"train", "new.toml", "--set", "data.tokenizer=char", "--run", "base", "--set",
-                  "total_updates=10", "--set", "samples.every_updates=0"}),
+                  "total_updates=4", "--set", "samples.every_updates=0"}),
             0)
       << Text("err.txt");
   ExpectKilledRunsEndAlike({"train", "adapt.toml", "--set", "data.tokenizer=model", "--set",
                             "model.path=base/model", "--set", "lora.rank=4", "--set",
-                            "lora.alpha=8"});
+                            "lora.alpha=32"});
   ASSERT_TRUE(fs::exists(folder_ / "reference/model/adapter_model.safetensors"));
   const double loss = Json::parse(Text("reference/summary.json"))["eval_loss"];
   const auto evaluate = [&](const char* path) -> double {
