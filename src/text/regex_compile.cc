@@ -33,6 +33,26 @@ Rest Accepting() {
 
 Rest BeforeNode(const Node& node, const Rest& rest);
 
+bool CanBeEmpty(const Node& node) {
+  const auto child = [](const Node& n) { return CanBeEmpty(n); };
+  const auto begin = node.children.begin(), end = node.children.end();
+  switch (node.kind) {
+    case Kind::kSet:
+      return false;
+    case Kind::kSequence:
+    case Kind::kAtomic:
+      return std::all_of(begin, end, child);
+    case Kind::kChoice:
+      return std::any_of(begin, end, child);
+    case Kind::kRepeat:
+      return node.min == 0 || CanBeEmpty(node.children[0]);
+    case Kind::kLook:
+    case Kind::kAnchor:
+      break;
+  }
+  return true;
+}
+
 Rest BeforeSequence(const Node& node, Rest rest) {
   for (size_t i = node.children.size(); i-- > 0;) rest = BeforeNode(node.children[i], rest);
   return rest;
@@ -311,8 +331,8 @@ class Compiler {
     }
   }
 
-  // In front of a round that may be left out; true where the round may match the empty text.
-  bool EmitChance(const Node& node, std::vector<uint32_t>& exits) {
+  // In front of a round that may be left out.
+  void EmitChance(const Node& node, std::vector<uint32_t>& exits) {
     const Rest first = BeforeNode(node.children[0], Accepting());
     if (!first.any) exits.push_back(Add({.op = Op::kJumpUnless, .a = ClassOf(first.first)}));
     if (node.greed == Node::Greed::kLazy) {
@@ -322,7 +342,6 @@ class Compiler {
     } else {
       exits.push_back(Add({.op = Op::kSplit}));
     }
-    return first.any;
   }
 
   void EmitOption(const Node& node, std::vector<uint32_t>& exits) {
@@ -334,7 +353,8 @@ class Compiler {
     std::vector<uint32_t> exits;
     const uint32_t begin = Here();
     // a round that matches nothing ends the loop
-    if (EmitChance(node, exits)) {
+    EmitChance(node, exits);
+    if (CanBeEmpty(node.children[0])) {
       const uint32_t slot = program_.loops++;
       Add({.op = Op::kLoopBegin, .a = slot});
       Emit(node.children[0]);

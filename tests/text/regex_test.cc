@@ -187,6 +187,7 @@ TEST(Regex, LoopsOfNothingEnd) {
   EXPECT_EQ(Pieces("(?:a*)*b", "aab"), Strings{"aab"});
   EXPECT_EQ(Pieces("(?:|a)+b", "aab"), Strings{"aab"});
   EXPECT_EQ(Pieces("(?:)*b", "ab"), Strings{"b"});
+  EXPECT_EQ(Pieces("(?:(?=a)b*)*a", "aa"), (Strings{"a", "a"}));
   EXPECT_EQ(Pieces("(?:(?:){1000}){1000}b", "ab"), Strings{"b"});
 }
 
