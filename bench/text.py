@@ -11,7 +11,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-TEMPLATES = ["llama3", "llama3_1", "qwen2_5", "qwen3", "gemma3", "gemma4_v5"]
+TEMPLATES = ["llama3", "llama3_1", "qwen2_5", "qwen3", "glm4moe", "gemma4_v5"]
 
 
 def conversations():
