@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <regex>
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "text/regex.h"
 
 namespace pawl::nn {
 namespace {
@@ -26,16 +26,12 @@ bool IsLayerLinear(const ModelParameter& parameter) {
          (name.find(".layers.") != std::string::npos || name.find(".h.") != std::string::npos);
 }
 
-std::regex Compile(const char* key, const std::string& pattern) {
-  constexpr size_t kLongest = 1000;  // the library matches by recursion
-  if (pattern.size() > kLongest) {
-    throw UserError({.what = fmt::format("'{}' holds a regular expression of {} characters", key,
-                                         pattern.size()),
-                     .expected = fmt::format("at most {}", kLongest)});
-  }
+// Patterns are whole names, as PEFT's re.fullmatch has it. Searches are bounded, whatever a foreign
+// adapter's patterns are.
+text::Regex Compile(const char* key, const std::string& pattern) {
   try {
-    return std::regex(pattern);
-  } catch (const std::regex_error& error) {
+    return text::Regex::Compile("\\A(?:" + pattern + ")\\z", key);
+  } catch (const Error& error) {
     throw UserError(
         {.what = fmt::format("{} '{}' is no regular expression ({})", key, pattern, error.what()),
          .expected = "a list of module names, a regular expression or all-linear"});
@@ -52,7 +48,7 @@ class Patterns {
   }
   T Or(const std::string& module, T fallback) {
     for (Entry& entry : entries_) {
-      if (!std::regex_match(module, entry.regex)) continue;
+      if (!entry.regex.Find(module, 0)) continue;
       entry.used = true;
       return entry.value;
     }
@@ -70,7 +66,7 @@ class Patterns {
  private:
   struct Entry {
     std::string pattern;
-    std::regex regex;
+    text::Regex regex;
     T value;
     bool used;
   };
@@ -90,7 +86,7 @@ class Targets {
     bool wanted = all_;
     for (size_t i = 0; i < names_.size() && !all_; ++i) {
       const bool fits =
-          regexes_.empty() ? EndsAs(module, names_[i]) : std::regex_match(module, regexes_[i]);
+          regexes_.empty() ? EndsAs(module, names_[i]) : regexes_[i].Find(module, 0).has_value();
       if (fits) used_[i] = wanted = true;
     }
     return wanted;
@@ -104,7 +100,7 @@ class Targets {
 
  private:
   std::vector<std::string> names_;
-  std::vector<std::regex> regexes_;
+  std::vector<text::Regex> regexes_;
   std::vector<bool> used_;
   bool all_ = false;
 };
