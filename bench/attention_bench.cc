@@ -68,9 +68,9 @@ struct Shape {
   }
 };
 
-core::Buffer<float> Normal(size_t count) {
+core::Buffer<float> Normal(size_t count, uint64_t seed = 0) {
   core::Buffer<float> x(count);
-  core::Philox rng(count, core::Role::kTest, 0, 0);
+  core::Philox rng(count, core::Role::kTest, seed, 0);
   for (float& value : x.span()) value = static_cast<float>(rng.Normal());
   return x;
 }
@@ -81,8 +81,8 @@ struct Batch {
       : shape(s),
         q(Normal(s.sequences * s.length * s.heads * s.head_dim)),
         k(Normal(s.sequences * s.length * s.kv_heads * s.head_dim)),
-        v(k),
-        dout(q),
+        v(Normal(k.size(), 1)),
+        dout(Normal(q.size(), 1)),
         out(q.size()),
         dq(q.size()),
         dk(k.size()),
@@ -242,8 +242,8 @@ void BenchDecode(const Options& options, int64_t sequences, int64_t keys) {
     torch::NoGradGuard no_grad;
     const int64_t at = turn++ % layers * layer;
     auto view = [&](const core::Buffer<float>& x) {
-      return torch::from_blob(const_cast<float*>(x.data() + at), {sequences, keys, 2, 64})
-          .transpose(1, 2);
+      // laid out as transformers' cache
+      return torch::from_blob(const_cast<float*>(x.data() + at), {sequences, 2, keys, 64});
     };
     Sdpa(tq, view(k), view(v), false);
   };

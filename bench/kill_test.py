@@ -2,10 +2,12 @@
 """Kill tests: SIGKILL actors, the learner, and the learner during a save; nothing may differ from an undisturbed run.
 
   bench/kill_test.py [--binary build/release/pawl] [--actors 50] [--learner 50] [--saves 100] [--config FILE]
+  bench/kill_test.py --config tests/train/data/kill_language.toml
 
-Compares every metric that is not a clock, the final weights and the final training state, byte for byte; and each resume's
-checkpoint with the newest one that was committed when the process before it died (lost_checkpoints counts those that were
-passed over). Prints one JSON object per part; exits 1 at the first difference. Python standard library only.
+Compares every metric that is not a clock, the final weights and the final training state, byte for byte; of a language
+model also samples.jsonl, model/ and best_model/; and each resume's checkpoint with the newest one that was committed when
+the process before it died (lost_checkpoints counts those that were passed over). A language run has no actors: that part is
+left out. Relative paths in a config are of the repository. Prints one JSON object per part; exits 1 at the first difference. Python standard library only.
 """
 import argparse
 import json
@@ -18,9 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
-CLOCKS = ("_s", "_ms", "_bytes", "per_s")
+CLOCKS = ("_s", "_ms", "_bytes", "per_s", "mfu")  # ends of names
+# what a language run leaves beside its checkpoints
+OUTPUTS = ("samples.jsonl", "model", "best_model")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,9 +35,20 @@ def metrics(run):
 
 
 def final_state(run):
+    """Relative path -> bytes of everything that two equal runs must end with."""
     newest = sorted(p for p in (run / "checkpoints").iterdir() if p.suffix != ".tmp")[-1]
-    return {str(f.relative_to(newest)): f.read_bytes() for f in sorted(newest.rglob("*"))
-            if f.is_file() and f.name not in ("clocks.safetensors", "index.json")}
+    state = {str(f.relative_to(newest)): f.read_bytes() for f in sorted(newest.rglob("*"))
+             if f.is_file() and f.name not in ("clocks.safetensors", "index.json")}
+    for output in (run / name for name in OUTPUTS):
+        for file in [output] if output.is_file() else sorted(output.rglob("*")):
+            if file.is_file():
+                state[str(file.relative_to(run))] = file.read_bytes()
+    return state
+
+
+def is_language(config):
+    with open(config, "rb") as file:
+        return tomllib.load(file).get("stage", "ppo") != "ppo"
 
 
 def newest_commit(run):
@@ -50,6 +66,7 @@ def resumes(run):
 class Harness:
     def __init__(self, args):
         self.args = args
+        self.language = is_language(args.config)
         self.folder = Path(tempfile.mkdtemp(prefix="pawl-kill-"))
         self.rng = random.Random(args.seed)
 
@@ -58,7 +75,7 @@ class Harness:
         return line + (["--resume"] if resume else [])
 
     def start(self, *a, **k):
-        return subprocess.Popen(self.command(*a, **k), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return subprocess.Popen(self.command(*a, **k), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def finish(self, process, what):
         err = process.communicate(timeout=300)[1].decode()
@@ -69,8 +86,8 @@ class Harness:
         if metrics(run) != self.reference_metrics:
             sys.exit(f"{what}: metrics differ from the undisturbed run ({run} against {self.reference})")
         state = final_state(run)
-        for name, data in self.reference_state.items():
-            if state.get(name) != data:
+        for name in sorted(self.reference_state.keys() | state.keys()):
+            if state.get(name) != self.reference_state.get(name):
                 sys.exit(f"{what}: {name} differs from the undisturbed run ({run} against {self.reference})")
 
     def make_reference(self):
@@ -80,9 +97,12 @@ class Harness:
         self.seconds = time.monotonic() - began
         self.reference_metrics = metrics(self.reference)
         self.reference_state = final_state(self.reference)
+        if self.language and not any(name.startswith("model/") for name in self.reference_state):
+            sys.exit("reference: no model/ to compare")
 
     def settings(self):
-        return ["--set", "checkpoint.every_updates=1", "--set", "eval.video=false"]
+        every = ["--set", "checkpoint.every_updates=1"]
+        return every if self.language else every + ["--set", "eval.video=false"]
 
     def kill_actors(self, wanted):
         killed, runs = 0, 0
@@ -178,10 +198,12 @@ def main():
     parser.add_argument("--saves", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    args.binary, args.config = os.path.abspath(args.binary), os.path.abspath(args.config)
     harness = Harness(args)
     harness.make_reference()
-    print(json.dumps({"part": "reference", "updates": len(harness.reference_metrics), "time_s": harness.seconds}), flush=True)
-    if args.actors:
+    print(json.dumps({"part": "reference", "updates": len(harness.reference_metrics), "time_s": harness.seconds,
+                      "files": len(harness.reference_state)}), flush=True)
+    if args.actors and not harness.language:
         harness.kill_actors(args.actors)
     if args.learner:
         harness.kill_learner(args.learner, during_save=False)

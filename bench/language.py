@@ -2,7 +2,8 @@
 """Language training beside its peers, in one run: bench/record language_NAME bench/language.py NAME
 
   sft_15m    a Llama shape of 15M parameters, 16 x 256 tokens, float32: `pawl train configs/bench/sft_15m.toml` beside
-             TRL's SFTTrainer as installed and with the allocator setting that suits it best
+             TRL's SFTTrainer as installed and with the allocator setting that suits it best, and beside the bare step of
+             transformers with that setting (TRL also computes entropy and accuracy)
   step_05b   a Qwen2.5-0.5B shape, one step of 2 x 512 tokens, float32: seconds and peak memory beside transformers, as
              installed and with the same setting
   head       the head's loss and its gradient, 4,096 x 151,936 x 896, float32: seconds and memory beside TRL's fused one, as
@@ -68,8 +69,9 @@ def train(config, folder, updates, *settings):
 def pawl_speed(config, folder, updates):
     rows, peak = train(config, folder, updates)
     rows = rows[1:]  # the first touches its memory
-    speeds = [row["tokens_per_s"] for row in rows]
-    return {"what": f"Pawl {config}", "updates": len(rows), "tokens_per_s": round(statistics.median(speeds), 1),
+    # from the end of an update to the end of the next: metrics and all
+    speeds = [(b["tokens"] - a["tokens"]) / (b["time_s"] - a["time_s"]) for a, b in zip(rows, rows[1:])]
+    return {"what": f"Pawl {config}", "updates": len(speeds), "tokens_per_s": round(statistics.median(speeds), 1),
             "tokens_per_s_range": [round(min(speeds), 1), round(max(speeds), 1)],
             "mfu": round(statistics.median(row["mfu"] for row in rows), 3), "peak_bytes": peak}
 
@@ -87,14 +89,17 @@ def beside(config, updates, peer, folder, rounds):
 
 
 def sft_15m(folder, rounds):
-    ours, _, _, speed = beside("sft_15m.toml", 8, "bench/peers/trl_sft.py", folder, rounds)
+    ours, _, _, speed = beside("sft_15m.toml", 9, "bench/peers/trl_sft.py", folder, rounds)
+    bare = statistics.median(
+        say(run_json([PYTHON, "bench/peers/transformers_step.py", "--model", "15m", "--sequences", 16, "--length", 256,
+                      "--steps", 4], GLIBC_TUNABLES=ALLOCATOR))["tokens_per_s"] for _ in range(rounds))
     say({"what": "ratios", "over_trl_installed": round(speed[0] / speed[1], 2),
-         "over_trl_best": round(speed[0] / speed[2], 2),
+         "over_trl_best": round(speed[0] / speed[2], 2), "over_transformers_best": round(speed[0] / bare, 2),
          "share_of_fma": round(statistics.median(run["mfu"] for run in ours), 3)})
 
 
 def step_05b(folder, rounds):
-    ours, installed, best, speed = beside("train_05b.toml", 4, "bench/peers/transformers_step.py", folder, rounds)
+    ours, installed, best, speed = beside("train_05b.toml", 5, "bench/peers/transformers_step.py", folder, rounds)
     memory = lambda runs: min(run["peak_bytes"] for run in runs)
     say({"what": "ratios", "over_transformers_installed": round(speed[0] / speed[1], 2),
          "over_transformers_best": round(speed[0] / speed[2], 2),

@@ -144,7 +144,8 @@ void BenchLinear(const Options& options, WeightType type, int64_t out, int64_t i
       Linear(copies[turn++ % copies.size()],
              {.rows = rows, .x = x.data(), .x_stride = in, .y = y.data(), .y_stride = out}, team);
     };
-    auto run_aten = [&] { at::linear(input, plain[aten_turn++ % plain.size()]); };
+    torch::Tensor aten_y = torch::zeros({rows, out});  // kept, as ours is
+    auto run_aten = [&] { at::mm_out(aten_y, input, plain[aten_turn++ % plain.size()].t()); };
     run();
     run_aten();
     Rounds rounds;

@@ -28,7 +28,9 @@ struct Shape {
   double Operations() const { return 6.0 * double(rows) * double(vocab) * double(width); }
 };
 
-// Peak resident bytes of the process.
+// Starts the count of peak memory anew (proc(5)).
+void ResetPeak() { std::ofstream("/proc/self/clear_refs") << 5; }
+// Peak resident bytes of the process since.
 double PeakBytes() {
   std::ifstream file("/proc/self/status");
   for (std::string word; file >> word;) {
@@ -137,11 +139,13 @@ void RunCase(const Shape& shape, int rounds, bool with_eager) {
   Times forward, ours, eager;
   double ours_growth = 0, eager_growth = 0;
   for (int i = 0; i < rounds; ++i) {
+    ResetPeak();
     double before = PeakBytes();
     ours.Run(shape, [&] { bench.Ours(true); });
     ours_growth = std::max(ours_growth, PeakBytes() - before);
     forward.Run(shape, [&] { bench.Ours(false); });
     if (!with_eager) continue;
+    ResetPeak();
     before = PeakBytes();
     eager.Run(shape, [&] { bench.Eager(); });
     eager_growth = std::max(eager_growth, PeakBytes() - before);

@@ -21,6 +21,7 @@ check() {
   fi
 }
 
+unset PAWL_TOLERANCE PAWL_GOLDENS  # for looking closer, by hand
 junit=$build/tests.xml
 rm -f "$junit"
 # the log gets everything, the terminal what did not pass

@@ -38,7 +38,7 @@ enum class Left {
 // What the accumulators start from.
 enum class Start { kZero, kStored, kScaled };
 
-struct TileArgs {
+struct RangedTileArgs {
   const float* a;
   size_t a_stride;
   const float* b;  // B(k, n) = b[k * b_stride + n]
@@ -53,7 +53,7 @@ struct TileArgs {
 
 // C(m, 0..15) = start + sum over k ascending of A(m, k) B(k, 0..15), for MR rows.
 template <int MR, Left kLeft, Start kStart>
-HWY_NOINLINE void Tile(const TileArgs& args) {
+HWY_NOINLINE void RangedTile(const RangedTileArgs& args) {
   const float* HWY_RESTRICT a = args.a;
   const float* HWY_RESTRICT b = args.b;
   float* HWY_RESTRICT c = args.c;
@@ -105,11 +105,11 @@ HWY_NOINLINE void Tile(const TileArgs& args) {
 }
 
 template <Left kLeft, Start kStart, int MR = kTileRows>
-HWY_INLINE void TileOfHeight(int height, const TileArgs& args) {
+HWY_INLINE void RangedTileOfHeight(int height, const RangedTileArgs& args) {
   if constexpr (MR > 1) {
-    if (height < MR) return TileOfHeight<kLeft, kStart, MR - 1>(height, args);
+    if (height < MR) return RangedTileOfHeight<kLeft, kStart, MR - 1>(height, args);
   }
-  Tile<MR, kLeft, kStart>(args);
+  RangedTile<MR, kLeft, kStart>(args);
 }
 
 // Calls f(row, height) for tiles of nearly equal height.
@@ -124,7 +124,7 @@ HWY_INLINE void EachTile(int rows, F&& f) {
 }
 
 // The depths that all and that some of the rows have.
-HWY_INLINE void SetDepths(const Range* range, int rows, TileArgs& args) {
+HWY_INLINE void SetDepths(const Range* range, int rows, RangedTileArgs& args) {
   Range common = {0, std::numeric_limits<int>::max()}, any = {common.end, 0};
   for (int m = 0; m < rows; ++m) {
     common = {std::max(common.begin, range[m].begin), std::min(common.end, range[m].end)};
@@ -147,10 +147,10 @@ struct NoChore {
 
 // C [rows, panels * 16] = start + A B over each row's own range of depths.
 template <Left kLeft, Start kStart, class Chore = NoChore>
-HWY_INLINE void RangedProduct(const Range* range, int rows, int panels, TileArgs args,
+HWY_INLINE void RangedProduct(const Range* range, int rows, int panels, RangedTileArgs args,
                               Chore&& chore = {}) {
   EachTile(rows, [&](int row, int height) PAWL_INLINE_LAMBDA {
-    TileArgs tile = args;
+    RangedTileArgs tile = args;
     SetDepths(range + row, height, tile);
     // rows that see nothing keep what they have; a scaled start is a factor of 1 for them
     if (tile.any.begin == tile.any.end) return;
@@ -158,7 +158,7 @@ HWY_INLINE void RangedProduct(const Range* range, int rows, int panels, TileArgs
     tile.c += row * args.c_stride;
     if (args.factor) tile.factor += row;
     for (int n = 0; n < panels; ++n, tile.b += kPanel, tile.c += kPanel) {
-      TileOfHeight<kLeft, kStart>(height, tile);
+      RangedTileOfHeight<kLeft, kStart>(height, tile);
       chore();
     }
   });
@@ -170,7 +170,7 @@ template <class Chore = NoChore>
 HWY_INLINE void Scores(const Range* keys, int rows, const float* x, size_t x_stride,
                        const float* kt, int depth, float* s, Chore&& chore = {}) {
   EachTile(rows, [&](int row, int height) PAWL_INLINE_LAMBDA {
-    TileArgs tile = {
+    RangedTileArgs tile = {
         .a = x + row * x_stride, .a_stride = x_stride, .b_stride = kPanel, .c_stride = kKeyBlock};
     SetDepths(keys + row, height, tile);
     const int end = tile.any.end;
@@ -179,7 +179,7 @@ HWY_INLINE void Scores(const Range* keys, int rows, const float* x, size_t x_str
     for (; column < end; column += kPanel) {
       tile.b = kt + static_cast<size_t>(column) * depth;
       tile.c = s + row * kKeyBlock + column;
-      TileOfHeight<Left::kRows, Start::kZero>(height, tile);
+      RangedTileOfHeight<Left::kRows, Start::kZero>(height, tile);
       chore();
     }
   });

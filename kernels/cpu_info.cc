@@ -85,7 +85,12 @@ double BestRate(int threads, double seconds, const std::function<double(int)>& w
       rate[thread] = units / Seconds(start);
     };
     std::vector<std::jthread> others;
-    for (int thread = 1; thread < threads; ++thread) others.emplace_back(run, thread);
+    try {
+      for (int thread = 1; thread < threads; ++thread) others.emplace_back(run, thread);
+    } catch (...) {
+      ready.store(threads);  // those that run wait for the others
+      throw;
+    }
     run(0);
     others.clear();  // joins
     double sum = 0;

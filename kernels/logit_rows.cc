@@ -81,6 +81,10 @@ HWY_INLINE void ExpRow(float* z, int64_t vocab, float largest, double* sums) {
   }
 }
 
+void ScaleRows(const LogitRowsArgs& args, int64_t first, int64_t last) {
+  for (int64_t r = first; r < last; ++r) ScaleRow(args, args.f32 + r * args.stride);
+}
+
 void ForwardRows(const LogitRowsArgs& args, int64_t first, int64_t last) {
   for (int64_t r = first; r < last; ++r) {
     float* const z = args.f32 + r * args.stride;
@@ -164,9 +168,15 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace pawl::kernels {
+HWY_EXPORT(ScaleRows);
 HWY_EXPORT(ForwardRows);
 HWY_EXPORT(BackwardRows);
 
+void ScaleLogits(const LogitRowsArgs& args, Team& team) {
+  ForRowBlocks(team, args.rows, args.vocab, [&](int64_t first, int64_t last) {
+    HWY_DYNAMIC_DISPATCH(ScaleRows)(args, first, last);
+  });
+}
 void LogitRowsForward(const LogitRowsArgs& args, Team& team) {
   ForRowBlocks(team, args.rows, args.vocab, [&](int64_t first, int64_t last) {
     HWY_DYNAMIC_DISPATCH(ForwardRows)(args, first, last);

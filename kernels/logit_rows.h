@@ -29,6 +29,8 @@ struct LogitRowsArgs {
   const float* dlog_prob = nullptr;  // [rows] backward only
   const float* dentropy = nullptr;   // [rows] backward only
 };
+// Logits to z in place, as the forward pass does first. Reads sizes, temperature and cap alone.
+void ScaleLogits(const LogitRowsArgs& args, Team& team);
 // On the CPU the pass before a backward one leaves exponentials where the logits were.
 void LogitRowsForward(const LogitRowsArgs& args, Team& team);
 void LogitRowsBackward(const LogitRowsArgs& args, Team& team);

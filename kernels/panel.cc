@@ -26,7 +26,7 @@ enum class Left {
   kColumns,  // A(m, k) = x[k * 16 + m]: a panel read down its rows, for weight gradients
 };
 
-struct TileArgs {
+struct MlpTileArgs {
   const float* a;
   size_t a_panel;  // floats from one panel of A to the next
   int depth;
@@ -41,7 +41,7 @@ struct TileArgs {
 // c[m][columns] (+)= sum over k of A(m, k) b[k][columns], for MR rows and NV vectors of P panels.
 // Vectors NV and up of c's rows are written as zero.
 template <int MR, int NV, int P, Left kLeft>
-HWY_NOINLINE void Tile(const TileArgs& args) {
+HWY_NOINLINE void MlpTile(const MlpTileArgs& args) {
   const float* HWY_RESTRICT a = args.a;
   const float* HWY_RESTRICT b = args.b;
   float* HWY_RESTRICT c = args.c;
@@ -94,24 +94,24 @@ HWY_NOINLINE void Tile(const TileArgs& args) {
 }
 
 template <int NV, Left kLeft, int MR = TileRows(NV)>
-HWY_INLINE void TileOfHeight(int height, const TileArgs& args) {
+HWY_INLINE void MlpTileOfHeight(int height, const MlpTileArgs& args) {
   if constexpr (MR > 1) {
-    if (height < MR) return TileOfHeight<NV, kLeft, MR - 1>(height, args);
+    if (height < MR) return MlpTileOfHeight<NV, kLeft, MR - 1>(height, args);
   }
-  Tile<MR, NV, 1, kLeft>(args);
+  MlpTile<MR, NV, 1, kLeft>(args);
 }
 
 // One panel of c, `rows` rows, in tiles of nearly equal height; a_step: floats between rows of A.
 // Only as many vectors are computed as hold wanted columns (a head of 6 needs one of AVX2's two).
 template <Left kLeft, int NV = kVectors>
-HWY_INLINE void OnePanel(int columns, int rows, size_t a_step, TileArgs args) {
+HWY_INLINE void OnePanel(int columns, int rows, size_t a_step, MlpTileArgs args) {
   if constexpr (NV > 1) {
     if (columns <= (NV - 1) * kLanes) return OnePanel<kLeft, NV - 1>(columns, rows, a_step, args);
   }
   int tiles = (rows + TileRows(NV) - 1) / TileRows(NV);
   for (int row = 0; row < rows; --tiles) {
     const int height = (rows - row + tiles - 1) / tiles;
-    TileOfHeight<NV, kLeft>(height, args);
+    MlpTileOfHeight<NV, kLeft>(height, args);
     row += height;
     args.a += height * a_step;
     args.c += height * kPanel;
@@ -121,7 +121,7 @@ HWY_INLINE void OnePanel(int columns, int rows, size_t a_step, TileArgs args) {
 // All panels of c [rows, out]. One or two rows alone would leave the multiply-add units idle: then
 // several panels go at once.
 template <Left kLeft>
-HWY_INLINE void AllPanels(int rows, int out, size_t a_step, TileArgs args) {
+HWY_INLINE void AllPanels(int rows, int out, size_t a_step, MlpTileArgs args) {
   int n = 0;
   auto skip = [&](int panels) PAWL_INLINE_LAMBDA {
     args.b += panels * args.b_panel;
@@ -131,9 +131,9 @@ HWY_INLINE void AllPanels(int rows, int out, size_t a_step, TileArgs args) {
   };
   constexpr int kOfOne = PanelsOfTile(1), kOfTwo = PanelsOfTile(2);
   if (rows == 1) {
-    for (; n + kOfOne * kPanel <= out; n += skip(kOfOne)) Tile<1, kVectors, kOfOne, kLeft>(args);
+    for (; n + kOfOne * kPanel <= out; n += skip(kOfOne)) MlpTile<1, kVectors, kOfOne, kLeft>(args);
   } else if (rows == 2) {
-    for (; n + kOfTwo * kPanel <= out; n += skip(kOfTwo)) Tile<2, kVectors, kOfTwo, kLeft>(args);
+    for (; n + kOfTwo * kPanel <= out; n += skip(kOfTwo)) MlpTile<2, kVectors, kOfTwo, kLeft>(args);
   }
   for (; n < out; n += skip(1)) OnePanel<kLeft>(out - n, rows, a_step, args);
 }

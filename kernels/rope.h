@@ -9,8 +9,8 @@
 namespace pawl::kernels {
 
 // cos and sin tables [positions, half]: angle = float(position) * inv_freq[i] in float32, as
-// transformers computes it, then cos and sin correctly rounded from double (the same on every
-// machine), times `factor` (attention scaling; 1 where there is none).
+// transformers computes it, then cos and sin rounded from double, times `factor` (attention
+// scaling; 1 where there is none).
 void RopeTables(std::span<const float> inv_freq, int64_t positions, float factor, float* cos,
                 float* sin);
 

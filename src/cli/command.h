@@ -11,6 +11,7 @@ namespace pawl::cli {
 void AddTrain(CLI::App& app, int& exit_code);
 void AddEval(CLI::App& app, int& exit_code);
 void AddConfig(CLI::App& app, int& exit_code);
+void AddData(CLI::App& app, int& exit_code);
 void AddDoctor(CLI::App& app, int& exit_code);
 void AddEnvs(CLI::App& app, int& exit_code);
 void AddRuns(CLI::App& app, int& exit_code);

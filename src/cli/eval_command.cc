@@ -16,20 +16,19 @@ void AddEval(CLI::App& app, int& exit_code) {
       ->add_option("run", options->path,
                    "run folder, checkpoint folder, policy folder or Hugging Face folder")
       ->required();
-  command->add_option("--episodes", options->episodes, "episodes to play")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
+  command->add_option("--episodes", options->episodes, "policies: episodes to play; default 100")
+      ->check(CLI::Range(1, 1'000'000));
   command
       ->add_option("--seed", options->seed,
-                   "seed of the evaluation (its streams are apart from training's)")
+                   "policies: seed of the evaluation (its streams are apart from training's); "
+                   "default 1000003")
       ->check(CLI::Validator(
           [](const std::string& text) {
             const bool whole = !text.empty() && text.size() < 19 &&
                                text.find_first_not_of("0123456789") == std::string::npos;
             return whole ? "" : "expected a whole number from 0 on";
           },
-          ""))
-      ->capture_default_str();
+          ""));
   command->add_flag("--stochastic", options->stochastic,
                     "sample actions instead of taking the mode");
   command->add_option("--env", options->env_id,
@@ -40,6 +39,8 @@ void AddEval(CLI::App& app, int& exit_code) {
                       "language models: text files; default: the run's own hold-out");
   command->add_option("--context", options->context, "language models: positions of a sequence")
       ->check(CLI::Range(1, 1'000'000));
+  command->add_option("--device", options->device,
+                      "language models: cpu or cuda; default cpu, wherever the run was trained");
   command->add_flag("--best", options->best, "of a run: the best checkpoint instead of the newest");
   command->add_flag("--json", options->json, "print one JSON object and nothing else");
   command->callback([options, &exit_code] { exit_code = train::EvaluateCommand(*options); });

@@ -86,6 +86,7 @@ int Main(int argc, char** argv) {
   AddTrain(app, exit_code);
   AddEval(app, exit_code);
   AddConfig(app, exit_code);
+  AddData(app, exit_code);
   AddDoctor(app, exit_code);
   AddEnvs(app, exit_code);
   AddRuns(app, exit_code);
@@ -110,7 +111,9 @@ int Main(int argc, char** argv) {
                 1);
   } catch (const std::bad_alloc&) {
     return Fail(name,
-                "out of memory: a smaller network, fewer env.num_envs, a shorter ppo.horizon?", 1);
+                "out of memory: a smaller model, fewer env.num_envs, a shorter ppo.horizon, fewer "
+                "train.micro_batch_tokens?",
+                1);
   } catch (const std::exception& error) {
     return Fail(name, error.what(), 1);
   }

@@ -39,7 +39,11 @@ void* AllocateZeroed(size_t size_bytes) {
     data = std::aligned_alloc(kAlignment, size);
     if (data != nullptr) std::memset(data, 0, size);
   }
-  PAWL_CHECK(data != nullptr, "out of memory: {} bytes", size_bytes);
+  if (data == nullptr) {
+    throw RunError({.what = fmt::format("out of memory: {} bytes are not to be had", size_bytes),
+                    .where = "a buffer of numbers",
+                    .hint = "a smaller model, fewer tokens at once, a limit (ulimit -v)?"});
+  }
   return data;
 }
 

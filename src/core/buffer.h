@@ -12,7 +12,8 @@
 namespace pawl::core {
 
 namespace internal {
-// Throws pawl::Error when there is not enough memory.
+// Throws pawl::Error when the process may not have so much. What it may have is taken from the
+// machine as it is touched: a machine that has promised too much ends a process, as always.
 void* AllocateZeroed(size_t size_bytes);
 void Release(void* data, size_t size_bytes) noexcept;
 }  // namespace internal

@@ -10,6 +10,8 @@ std::string OneLine(const UserErrorParts& parts) {
   if (!parts.where.empty()) line += " at " + parts.where;
   if (!parts.expected.empty()) line += ": expected " + parts.expected;
   if (!parts.hint.empty()) line += " (" + parts.hint + ")";
+  // what() ends at a zero byte, which a text from outside may hold
+  for (size_t at = 0; (at = line.find('\0', at)) != line.npos;) line.replace(at, 1, "\\x00");
   return line;
 }
 }  // namespace

@@ -38,10 +38,17 @@ class internal::Descriptor {
  public:
   Descriptor(const char* operation, const fs::path& path, int flags)
       : operation_(operation), path_(path) {
+    // a pipe is opened without waiting for its other end, and then refused
     do {
-      fd_ = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
+      fd_ = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK, 0666);
     } while (fd_ < 0 && errno == EINTR);
     if (fd_ < 0) throw SystemError(operation, path, errno);
+    struct stat status = {};
+    if (::fstat(fd_, &status) != 0 || S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode)) {
+      ::close(fd_);
+      throw RunError(
+          {.what = fmt::format("cannot {} '{}': a pipe, no file", operation, path.string())});
+    }
   }
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
@@ -224,14 +231,21 @@ void CommitFolder(const fs::path& temporary, const fs::path& folder) {
   };
   fs::path old = folder;
   old += ".old";
+  // where a process died between the two renames below, it is the only one
+  if (!fs::exists(folder, ignored)) rename(old, folder, 0);
   fs::remove_all(old, ignored);
-  bool done = fs::exists(folder) ? rename(temporary, folder, RENAME_EXCHANGE)
-                                 : rename(temporary, folder, 0);
+  const bool replaces = fs::exists(folder, ignored);
+  bool done = rename(temporary, folder, replaces ? RENAME_EXCHANGE : 0);
   if (done) {
     old = temporary;  // after the exchange the old folder
-  } else if (errno == EINVAL || errno == ENOSYS) {
+  } else if (replaces && (errno == EINVAL || errno == ENOSYS)) {
     // a file system that cannot exchange
     done = rename(folder, old, 0) && rename(temporary, folder, 0);
+    if (!done) {
+      const int code = errno;
+      rename(old, folder, 0);  // nothing to do where the first one failed
+      errno = code;
+    }
   }
   if (!done) throw SystemError("write", folder, errno);
   SyncFolder(folder.has_parent_path() ? folder.parent_path() : ".");
@@ -256,6 +270,18 @@ void ReplaceFolder(const fs::path& folder, const std::function<void(const fs::pa
     fs::remove_all(temporary, error);
     throw;
   }
+}
+
+FileChecksum ChecksumOf(const fs::path& path) {
+  constexpr size_t kBlock = size_t{1} << 20;
+  Descriptor file("read", path, O_RDONLY);
+  std::vector<std::byte> block(kBlock);
+  FileChecksum result;
+  while (const size_t count = file.Read(block.data(), block.size())) {
+    result.size_bytes += count;
+    result.crc32c = Crc32c(std::span(block).first(count), result.crc32c);
+  }
+  return result;
 }
 
 uint32_t Crc32c(std::span<const std::byte> bytes, uint32_t seed) {

@@ -63,7 +63,8 @@ class MappedFile {
 
 // Puts the folder `temporary`, whose files are synced, in the place of `folder`. An old one there
 // is exchanged for it in one step and removed last; a file system that cannot exchange has it as
-// <folder>.old for a moment.
+// <folder>.old for a moment, and under its own name again where the rename fails, or at the next
+// call where the process died in between.
 void CommitFolder(const std::filesystem::path& temporary, const std::filesystem::path& folder);
 // Makes a folder anew: `fill` writes synced files into the empty <folder>.tmp, which is then
 // committed. Where it throws, <folder>.tmp is removed and an old `folder` stays as it was.
@@ -71,5 +72,11 @@ void ReplaceFolder(const std::filesystem::path& folder,
                    const std::function<void(const std::filesystem::path& temporary)>& fill);
 // CRC-32C (Castagnoli) of the bytes; seed with a previous result to go on.
 uint32_t Crc32c(std::span<const std::byte> bytes, uint32_t seed = 0);
+// Of a whole file, read through a small buffer.
+struct FileChecksum {
+  uint64_t size_bytes = 0;
+  uint32_t crc32c = 0;
+};
+FileChecksum ChecksumOf(const std::filesystem::path& path);
 
 }  // namespace pawl::core

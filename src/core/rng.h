@@ -11,10 +11,10 @@ namespace pawl::core {
 
 // What a stream is for. Values are part of every saved run: append, never renumber. 3 is free.
 enum class Role : uint8_t {
-  kInit = 1,         // weights;                    index = parameter, step = 0
+  kInit = 1,         // weights;                    index = parameter, step = 0; adapters 1
   kEnvReset = 2,     // reset noise;                index = env_idx, step = episode
   kAction = 4,       // policy sampling;            index = env_idx, step = step of that environment
-  kShuffle = 5,      // minibatch permutations;     index = epoch, step = update
+  kShuffle = 5,      // minibatch permutations;     index = epoch, step = update; text: 0, epoch
   kEvalReset = 6,    // evaluation resets;          index = episode
   kEvalAction = 7,   // evaluation sampling;        index = episode, step = step
   kModel = 8,        // per-environment model randomisation; index = env_idx

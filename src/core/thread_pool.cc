@@ -1,6 +1,7 @@
 #include "core/thread_pool.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "core/error.h"
 #include "core/spin.h"
@@ -14,10 +15,21 @@ int NumCores() {
 
 ThreadPool::ThreadPool(int num_threads) {
   PAWL_CHECK_GE(num_threads, 1, "threads of a pool");
-  for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this, i] { ThreadMain(i); });
+  try {
+    for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this, i] { ThreadMain(i); });
+  } catch (const std::system_error& error) {
+    const size_t started = threads_.size();
+    Join();
+    throw RunError({.what = fmt::format("cannot start thread {} of {} ({})", started + 2,
+                                        num_threads, error.code().message()),
+                    .where = "a pool of threads",
+                    .hint = "fewer threads, or a higher limit (ulimit -u)?"});
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { Join(); }
+
+void ThreadPool::Join() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -60,6 +60,7 @@ class ThreadPool {
   void RunJob(int64_t n, void (*call)(const void*, int64_t, int), const void* body);
   void Work(Job& job, int worker);
   void ThreadMain(int worker);
+  void Join();
 
   std::mutex mutex_;
   std::condition_variable has_job_;

@@ -89,11 +89,21 @@ void CommitCheckpoint(const fs::path& root, int64_t step, const CheckpointFiles&
 std::vector<CheckpointRef> ListCheckpoints(const fs::path& root) {
   std::vector<CheckpointRef> found;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(root, error)) {
-    const int64_t step = StepOfName(entry.path().filename().string());
-    if (step >= 0 && fs::exists(entry.path() / kCommitName, error)) {
-      found.push_back({step, entry.path()});
-    }
+  fs::directory_iterator entry(root, error);
+  if (error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory)
+    return found;
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const int64_t step = StepOfName(entry->path().filename().string());
+    if (step < 0) continue;
+    const bool committed = fs::exists(entry->path() / kCommitName, error);
+    if (error) break;
+    if (committed) found.push_back({step, entry->path()});
+  }
+  // a run whose checkpoints cannot be seen is not one without any
+  if (error) {
+    throw RunError({.what = fmt::format("cannot list the checkpoints ({})", error.message()),
+                    .where = root.string(),
+                    .hint = "check the disk and the permissions"});
   }
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.step > b.step; });
@@ -125,26 +135,35 @@ std::map<std::string, IndexEntry> ParseCheckpointIndex(std::string_view text,
   return entries;
 }
 
-CheckpointFiles ReadCheckpoint(const fs::path& folder) {
-  if (!fs::exists(folder / kCommitName)) {
+MappedFiles ReadCheckpoint(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder / kCommitName, ignored)) {
     throw Error(fmt::format("{}: not a committed checkpoint (no COMMIT marker)", folder.string()));
   }
   const fs::path index_path = folder / kIndexName;
-  CheckpointFiles files;
+  MappedFiles files;
   for (const auto& [path, entry] :
        ParseCheckpointIndex(core::ReadTextFile(index_path), index_path.string())) {
-    auto bytes = core::ReadBinaryFile(folder / path);
-    if (bytes.size() != entry.size_bytes) {
-      throw Error(fmt::format("{}: {} bytes where the index says {} (cut short?)",
-                              (folder / path).string(), bytes.size(), entry.size_bytes));
+    const fs::path file = folder / path;
+    // read, not mapped: a disk that fails is an error here, and a signal there
+    const core::FileChecksum found = core::ChecksumOf(file);
+    if (found.size_bytes != entry.size_bytes) {
+      throw Error(fmt::format("{}: {} bytes where the index says {} (cut short?)", file.string(),
+                              found.size_bytes, entry.size_bytes));
     }
-    if (core::Crc32c(bytes) != entry.crc32c) {
-      throw Error(
-          fmt::format("{}: checksum differs from the index (damaged)", (folder / path).string()));
+    if (found.crc32c != entry.crc32c) {
+      throw Error(fmt::format("{}: checksum differs from the index (damaged)", file.string()));
     }
-    files[path] = std::move(bytes);
+    files.emplace(path, core::MappedFile(file));
   }
   return files;
+}
+
+std::span<const std::byte> FileIn(const MappedFiles& files, const std::string& path,
+                                  const std::string& source) {
+  const auto found = files.find(path);
+  if (found == files.end()) throw Error(fmt::format("{}: holds no {}", source, path));
+  return found->second.bytes();
 }
 
 void SetCheckpointAside(const fs::path& folder) {
@@ -164,8 +183,8 @@ void PruneCheckpoints(const fs::path& root, int keep, const std::vector<int64_t>
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root, error)) {
     const fs::path& path = entry.path();
-    const bool half_removed =
-        StepOfName(path.filename().string()) >= 0 && !fs::exists(path / kCommitName, error);
+    const bool half_removed = StepOfName(path.filename().string()) >= 0 &&
+                              !fs::exists(path / kCommitName, error) && !error;
     if (path.extension() == ".tmp" || half_removed) fs::remove_all(path, error);
   }
   const auto all = ListCheckpoints(root);

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "core/file.h"
+
 namespace pawl::nn {
 
 // Relative path inside the checkpoint ("policy/weights.safetensors") -> contents.
@@ -32,12 +34,20 @@ struct CheckpointRef {
   int64_t step = 0;
   std::filesystem::path folder;
 };
-// Committed checkpoints, newest first. Folders without COMMIT (and .tmp ones) are passed over.
+// Committed checkpoints, newest first. Folders without COMMIT (and .tmp ones) are passed over; no
+// folder has none. Throws RunError where the folder cannot be read.
 std::vector<CheckpointRef> ListCheckpoints(const std::filesystem::path& root);
 
-// Reads and verifies every file against the index. Throws pawl::Error naming the file and the
+// The files of a checkpoint where they lie on the disk, read as they are touched: gigabytes that
+// need no memory of their own.
+using MappedFiles = std::map<std::string, core::MappedFile>;
+
+// Verifies every file against the index, then maps it. Throws pawl::Error naming the file and the
 // reason (cut short, CRC, missing, malformed index).
-CheckpointFiles ReadCheckpoint(const std::filesystem::path& folder);
+MappedFiles ReadCheckpoint(const std::filesystem::path& folder);
+// The bytes of one of them. Throws pawl::Error("<source>: holds no <path>").
+std::span<const std::byte> FileIn(const MappedFiles& files, const std::string& path,
+                                  const std::string& source);
 
 // Parses an index (exposed for fuzzing): path -> (size, crc). Throws pawl::Error on anything
 // malformed or escaping the folder.

@@ -30,32 +30,44 @@ class CpuTrainer : public LanguageTrainer {
 
   void Score(const TokenSequences& batch, std::span<float> log_prob,
              std::span<float> entropy) override {
-    ForEachMicroBatch(batch, options_.micro_batch_tokens,
+    ForEachMicroBatch(batch, weights_.config(), options_.micro_batch_tokens,
                       [&](const MicroBatch& part) { HeadPass(part, nullptr, log_prob, entropy); });
   }
 
   void Gradient(const TokenSequences& batch, const kernels::TokenLoss& loss,
                 std::span<float> log_prob, std::span<float> entropy) override {
+    CheckLearns();
     trained_.ZeroGradient(team_);
     std::fill(head_norms_.span().begin(), head_norms_.span().end(), 0.0f);
     DecoderGradients gradients = trained_.gradients();
     gradients.head_norms = head_norms_.data();
-    ForEachMicroBatch(batch, options_.micro_batch_tokens, [&](const MicroBatch& part) {
-      HeadPass(part, &loss, log_prob, entropy);
-      decoder_->Backward(Model(), Rows(part), dhidden_.data(), gradients, dembedding_.data());
-      AddEmbeddingGradient(part, gradients);
-    });
+    ForEachMicroBatch(
+        batch, weights_.config(), options_.micro_batch_tokens, [&](const MicroBatch& part) {
+          HeadPass(part, &loss, log_prob, entropy);
+          decoder_->Backward(Model(), Rows(part), dhidden_.data(), gradients, dembedding_.data());
+          AddEmbeddingGradient(part, gradients);
+        });
     FoldHeadNorms(weights_.layout(), head_norms_.data(), gradients);
     if (float* table = gradients.At(weights_.layout().embedding())) {
       tied_rows_.AddTo(table, weights_.config().width);
     }
   }
 
-  double GradientNorm() override { return std::sqrt(trained_.GradientSquares(team_)); }
-  std::vector<NamedGradient> Gradients() override { return trained_.Gradients(); }
-  std::string NonFiniteGradient() override { return trained_.NonFiniteGradient(); }
+  double GradientNorm() override {
+    CheckLearns();
+    return std::sqrt(trained_.GradientSquares(team_));
+  }
+  std::vector<NamedGradient> Gradients() override {
+    CheckLearns();
+    return trained_.Gradients();
+  }
+  std::string NonFiniteGradient() override {
+    CheckLearns();
+    return trained_.NonFiniteGradient();
+  }
 
   void Step(const AdamWSettings& settings, float scale, int64_t step) override {
+    CheckLearns();
     packed_.reset();
     trained_.Step(settings, scale, step, weights_.rounded(), team_);
     weights_.Refresh(team_, /*vectors_only=*/true);  // the step wrote the matrices' copies
@@ -63,7 +75,10 @@ class CpuTrainer : public LanguageTrainer {
 
   std::span<const float> Weights() override { return weights_.master(); }
   const LoraWeights* Lora() override { return lora_.get(); }
-  void Save(core::ArrayMap& out) override { trained_.Save(out); }
+  void Save(core::ArrayMap& out) override {
+    CheckLearns();
+    trained_.Save(out);
+  }
   std::vector<int32_t> Generate(std::span<const int32_t> prompt,
                                 const GenerateOptions& options) override {
     if (packed_ == nullptr) packed_ = std::make_unique<PackedDecoder>(weights_, team_);
@@ -83,6 +98,7 @@ class CpuTrainer : public LanguageTrainer {
   }
 
  private:
+  void CheckLearns() const { PAWL_CHECK(!options_.evaluate_only, "made for evaluation alone"); }
   DecoderModel Model() const { return {.weights = weights_, .lora = lora_.get()}; }
   static DecoderRows Rows(const MicroBatch& part) {
     return {.tokens = part.tokens, .positions = part.positions, .sequences = part.sequences};

@@ -1,7 +1,6 @@
 #include "nn/decoder_linear.h"
 
-#include <cmath>
-
+#include "kernels/logit_rows.h"
 #include "kernels/norm.h"
 
 namespace pawl::nn {
@@ -186,11 +185,10 @@ void HeadLogits(const DecoderModel& model, const float* hidden, int64_t rows, fl
                    .c_stride = vocab},
                   team);
   }
-  const double cap = weights.config().logit_soft_cap;
+  const auto cap = static_cast<float>(weights.config().logit_soft_cap);
   if (cap == 0) return;
-  for (int64_t i = 0; i < rows * vocab; ++i) {
-    logits[i] = static_cast<float>(cap * std::tanh(logits[i] / cap));
-  }
+  kernels::ScaleLogits(
+      {.rows = rows, .vocab = vocab, .f32 = logits, .stride = vocab, .soft_cap = cap}, team);
 }
 
 void BackwardLinear(const DecoderModel& model, int64_t layer, LayerLinear which,

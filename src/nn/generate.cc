@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "nn/decoder.h"
+#include "nn/micro_batch.h"
 
 namespace pawl::nn {
 namespace {
@@ -30,9 +31,7 @@ int32_t Sample(std::span<const float> logits, const GenerateOptions& options, in
   }
   return chosen;
 }
-}  // namespace
 
-namespace {
 // Appends to `ids` until `wanted` are there, an end token comes, or the model's positions are full.
 // True: ended.
 bool Extend(const DecoderModel& model, size_t wanted, const GenerateOptions& options,
@@ -66,12 +65,13 @@ std::vector<int32_t> Generate(const DecoderModel& model, std::span<const int32_t
                               const GenerateOptions& options, kernels::Team& team) {
   const auto longest = static_cast<size_t>(model.weights.config().max_positions);
   PAWL_CHECK(!prompt.empty(), "an empty prompt");
+  CheckTokens(prompt, model.weights.config().vocab, "a prompt");
   std::vector<int32_t> out;
   int64_t drawn = 0;
   std::vector<int32_t> text(prompt.begin(), prompt.end());
   while (static_cast<int64_t>(out.size()) < options.tokens) {
     // where positions end, the model goes on from the last half of them as if that were all
-    if (text.size() >= longest) {
+    if (text.size() > longest) {
       text.erase(text.begin(), text.end() - static_cast<int64_t>(std::max<size_t>(longest / 2, 1)));
     }
     const size_t before = text.size();

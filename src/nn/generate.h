@@ -15,8 +15,9 @@ struct GenerateOptions {
   uint64_t seed = 1;       // a token's noise is keyed by (seed, index, its number)
   uint64_t index = 0;      // of the sample, so that samples of one seed differ
 };
-// The new ids, without the prompt; the end-of-sequence id, where one came, is the last. Where the
-// model's positions are full it goes on from the last half of the text as if that were all.
+// The new ids, without the prompt; the end-of-sequence id, where one came, is the last. A text
+// longer than the model's positions goes on from its last max_positions / 2 tokens as if they were
+// all. Throws pawl::Error for an empty prompt and for ids outside the vocabulary.
 std::vector<int32_t> Generate(const DecoderModel& model, std::span<const int32_t> prompt,
                               const GenerateOptions& options, kernels::Team& team);
 

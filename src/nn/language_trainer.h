@@ -33,12 +33,14 @@ struct LanguageTrainerOptions {
   std::optional<LoraConfig> lora;  // train a new adapter instead of the model
   std::string adapter_folder;      // or go on with this one; empty: none
   uint64_t seed = 1;               // of a new adapter's weights
-  bool evaluate_only = false;      // no gradient, no moments: Score, Generate and Load alone
-  float temperature = 1;           // log-probabilities are of logits / temperature
+  // No gradient, no moments: Score, Generate, Weights, Lora and Load; the rest throws.
+  bool evaluate_only = false;
+  float temperature = 1;      // log-probabilities are of logits / temperature
   bool want_entropy = false;  // the loss sees entropies (else zeros) even where none are returned
 };
 
-// A sequence runs through the model up to the token before its last target.
+// A sequence runs through the model up to the token before its last target. Batches that contradict
+// themselves or do not fit the model (ids, learned positions) throw pawl::Error before any work.
 class LanguageTrainer {
  public:
   virtual ~LanguageTrainer() = default;

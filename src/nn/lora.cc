@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <regex>
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "text/regex.h"
 
 namespace pawl::nn {
 namespace {
@@ -26,10 +26,12 @@ bool IsLayerLinear(const ModelParameter& parameter) {
          (name.find(".layers.") != std::string::npos || name.find(".h.") != std::string::npos);
 }
 
-std::regex Compile(const char* key, const std::string& pattern) {
+// Patterns are whole names, as PEFT's re.fullmatch has it. Searches are bounded, whatever a foreign
+// adapter's patterns are.
+text::Regex Compile(const char* key, const std::string& pattern) {
   try {
-    return std::regex(pattern);
-  } catch (const std::regex_error& error) {
+    return text::Regex::Compile("\\A(?:" + pattern + ")\\z", key);
+  } catch (const Error& error) {
     throw UserError(
         {.what = fmt::format("{} '{}' is no regular expression ({})", key, pattern, error.what()),
          .expected = "a list of module names, a regular expression or all-linear"});
@@ -46,7 +48,7 @@ class Patterns {
   }
   T Or(const std::string& module, T fallback) {
     for (Entry& entry : entries_) {
-      if (!std::regex_match(module, entry.regex)) continue;
+      if (!entry.regex.Find(module, 0)) continue;
       entry.used = true;
       return entry.value;
     }
@@ -64,7 +66,7 @@ class Patterns {
  private:
   struct Entry {
     std::string pattern;
-    std::regex regex;
+    text::Regex regex;
     T value;
     bool used;
   };
@@ -84,7 +86,7 @@ class Targets {
     bool wanted = all_;
     for (size_t i = 0; i < names_.size() && !all_; ++i) {
       const bool fits =
-          regexes_.empty() ? EndsAs(module, names_[i]) : std::regex_match(module, regexes_[i]);
+          regexes_.empty() ? EndsAs(module, names_[i]) : regexes_[i].Find(module, 0).has_value();
       if (fits) used_[i] = wanted = true;
     }
     return wanted;
@@ -98,7 +100,7 @@ class Targets {
 
  private:
   std::vector<std::string> names_;
-  std::vector<std::regex> regexes_;
+  std::vector<text::Regex> regexes_;
   std::vector<bool> used_;
   bool all_ = false;
 };
@@ -148,7 +150,7 @@ LoraLayout::LoraLayout(const DecoderLayout& decoder, const LoraConfig& config) :
 
 void LoraLayout::AddSaved(const DecoderLayout& decoder) {
   for (const std::string& module : config_.modules_to_save) {
-    const size_t before = saved_.size();
+    int64_t matches = 0;
     for (const ModelParameter& parameter : decoder.parameters()) {
       if (!EndsAs(ModuleOf(parameter), module)) continue;
       if (IsLayerLinear(parameter)) {
@@ -156,9 +158,13 @@ void LoraLayout::AddSaved(const DecoderLayout& decoder) {
                          .expected = "an embedding, the head or norms",
                          .hint = "target_modules adapts it"});
       }
-      saved_.push_back(&parameter);
+      // two names may mean one parameter
+      if (std::find(saved_.begin(), saved_.end(), &parameter) == saved_.end()) {
+        saved_.push_back(&parameter);
+      }
+      ++matches;
     }
-    if (saved_.size() == before) throw NothingMatches("modules_to_save", module, decoder);
+    if (matches == 0) throw NothingMatches("modules_to_save", module, decoder);
   }
 }
 

@@ -15,18 +15,19 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 constexpr const char* kConfigFile = "adapter_config.json";
+constexpr int kMaxDepth = 16;
 constexpr const char* kWeightsFile = "adapter_model.safetensors";
 
 // Keys of adapter_config.json that say nothing about what the adapter computes here.
 const std::set<std::string>& IgnoredKeys() {
-  static const std::set<std::string> kKeys = {"auto_mapping",   "base_model_name_or_path",
-                                              "revision",       "inference_mode",
-                                              "peft_version",   "task_type",
-                                              "lora_dropout",   "init_lora_weights",
-                                              "runtime_config", "loftq_config",
-                                              "corda_config",   "eva_config",
-                                              "lora_ga_config", "qalora_group_size",
-                                              "peft_type",      "megatron_core"};
+  static const std::set<std::string> kKeys = {"auto_mapping",      "base_model_name_or_path",
+                                              "revision",          "inference_mode",
+                                              "peft_version",      "task_type",
+                                              "lora_dropout",      "runtime_config",
+                                              "loftq_config",      "corda_config",
+                                              "eva_config",        "lora_ga_config",
+                                              "qalora_group_size", "peft_type",
+                                              "megatron_core"};
   return kKeys;
 }
 const std::set<std::string>& KnownKeys() {
@@ -37,7 +38,8 @@ const std::set<std::string>& KnownKeys() {
                                               "rank_pattern",
                                               "alpha_pattern",
                                               "modules_to_save",
-                                              "fan_in_fan_out"};
+                                              "fan_in_fan_out",
+                                              "init_lora_weights"};
   return kKeys;
 }
 
@@ -57,15 +59,27 @@ Json ParseObject(const fs::path& path) {
   if (!fs::exists(path)) {
     throw Refused(path.string(), "there is no such file", "a PEFT adapter folder");
   }
-  Json json = Json::parse(core::ReadTextFile(path), nullptr, /*allow_exceptions=*/false);
+  // nothing in these files is nested: what is, is not read, as the library copies by recursion
+  struct TooDeep {};
+  const auto shallow = [](int depth, Json::parse_event_t, const Json&) {
+    if (depth > kMaxDepth) throw TooDeep();
+    return true;
+  };
+  Json json;
+  try {
+    json = Json::parse(core::ReadTextFile(path), shallow, /*allow_exceptions=*/false);
+  } catch (const TooDeep&) {
+    throw Refused(path.string(), fmt::format("nested more than {} deep", kMaxDepth),
+                  "PEFT's settings");
+  }
   if (!json.is_object()) throw Refused(path.string(), "not a JSON object", "PEFT's settings");
   return json;
 }
 
 double NumberOf(const Json& json, const std::string& key, double fallback,
                 const std::string& source) {
-  const Json value = json.value(key, Json());
-  if (value.is_null()) return fallback;
+  if (!json.contains(key)) return fallback;
+  const Json& value = json.at(key);
   if (!value.is_number()) {
     throw Refused(source, fmt::format("'{}' is {}", key, value.dump().substr(0, 40)), "a number");
   }
@@ -102,6 +116,16 @@ void ReadTargets(const Json& json, const std::string& source, LoraConfig& config
     throw Refused(source, "'target_modules' is missing",
                   "a list of names, a regular expression or all-linear");
   }
+}
+
+// PEFT's other initialisations (pissa, olora, corda, loftq, ...) take their start out of the base's
+// weights when the adapter is loaded: over the plain base such an adapter means something else.
+void CheckInitialisation(const Json& json, const std::string& source) {
+  const Json value = json.value("init_lora_weights", Json());
+  if (!value.is_string() || value == "gaussian" || value == "eva" || value == "orthogonal") return;
+  throw Refused(source, fmt::format("'init_lora_weights' is {}", value.dump().substr(0, 60)),
+                "an initialisation that leaves the base model alone",
+                "PEFT's save_pretrained(path_initial_model_for_weight_conversion=...) converts it");
 }
 
 void ReadPatterns(const Json& json, const std::string& source, LoraConfig& config) {
@@ -200,10 +224,16 @@ LoraConfig ReadAdapterConfig(const fs::path& folder, std::string* base) {
     throw Refused(source, fmt::format("'{}' is {}", key, value.dump().substr(0, 60)),
                   "an adapter without it", "Pawl does not know this kind of adapter");
   }
+  CheckInitialisation(json, source);
   LoraConfig config;
+  const Json rslora = json.value("use_rslora", Json(false));
+  if (!rslora.is_boolean()) {
+    throw Refused(source, fmt::format("'use_rslora' is {}", rslora.dump().substr(0, 40)),
+                  "true or false");
+  }
   config.rank = RankOf(NumberOf(json, "r", 8, source), "r", source);
   config.alpha = NumberOf(json, "lora_alpha", 8, source);
-  config.rslora = json.value("use_rslora", Json(false)) == true;
+  config.rslora = rslora.get<bool>();
   ReadTargets(json, source, config);
   ReadPatterns(json, source, config);
   const Json saved = json.value("modules_to_save", Json());

@@ -18,9 +18,13 @@ struct MicroBatch {
 };
 
 // Calls f for each part, in order. A part has as many sequences as fit into max_tokens rows, at
-// least one; sequences without a target are left out. Throws pawl::Error where starts or is_target
-// contradict tokens.
-void ForEachMicroBatch(const TokenSequences& batch, int64_t max_tokens,
+// least one; sequences without a target are left out. Throws pawl::Error, before the first call,
+// where starts or is_target contradict tokens, for a token outside the vocabulary, and for a
+// sequence that needs more positions than the model has learned (rotary ones have no end).
+void ForEachMicroBatch(const TokenSequences& batch, const ModelConfig& config, int64_t max_tokens,
                        const std::function<void(const MicroBatch&)>& f);
+
+// Throws pawl::Error naming the first id that is not in [0, vocab); `what` has the tokens.
+void CheckTokens(std::span<const int32_t> tokens, int64_t vocab, const char* what);
 
 }  // namespace pawl::nn

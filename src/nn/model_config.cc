@@ -254,7 +254,7 @@ int64_t CountParameters(const ModelConfig& config) {
   return count;
 }
 
-double TrainingFlopsPerToken(const ModelConfig& config, int64_t context) {
+double TrainingFlopsPerToken(const ModelConfig& config, int64_t context, bool train_all) {
   const DecoderLayout layout(config);
   double multiplied = 0;  // weights that do; the embeddings are looked up
   for (const ModelParameter& parameter : layout.parameters()) {
@@ -262,13 +262,17 @@ double TrainingFlopsPerToken(const ModelConfig& config, int64_t context) {
                            parameter.offset == layout.position_embedding();
     if (parameter.is_matrix() && !looked_up) multiplied += static_cast<double>(parameter.count);
   }
-  // scores and weighted values: two products of K per key and head, three times with the backward
+  // scores and weighted values: two products of K per key and head, three times with the backward;
+  // token i sees itself and the i before it, or its window's
   double attended = 0;
   for (int64_t layer = 0; layer < config.layers; ++layer) {
+    const auto length = static_cast<double>(context);
     const int64_t window = config.window(layer);
-    attended += static_cast<double>(window > 0 ? std::min(window, context) : context);
+    const double seen = window > 0 ? std::min(static_cast<double>(window), length) : length;
+    attended += seen - seen * (seen - 1) / (2 * length);
   }
-  return 6 * multiplied + 12 * static_cast<double>(config.query_width()) * attended;
+  return (train_all ? 6 : 4) * multiplied +
+         12 * static_cast<double>(config.query_width()) * attended;
 }
 
 }  // namespace pawl::nn

@@ -80,10 +80,11 @@ std::string ToGenerationConfigJson(const ModelConfig& config);
 // models from a run's config both pass here.
 void CheckModelConfig(const ModelConfig& config, const std::string& source);
 
-// Parameters, tied ones once; and floating-point operations of training one token (6 per weight
-// that multiplies, attention over `context` causal keys included; the usual count of Kaplan et al.
-// 2020 and PaLM's appendix B).
+// Parameters, tied ones once; and floating-point operations of training one token in sequences of
+// `context`: 6 per weight that multiplies, 4 where it is frozen (!train_all: an adapter's own few
+// are left out), and attention over the keys that a token sees, in the mean (Kaplan et al. 2020;
+// PaLM's appendix B counts all `context` keys instead).
 int64_t CountParameters(const ModelConfig& config);
-double TrainingFlopsPerToken(const ModelConfig& config, int64_t context);
+double TrainingFlopsPerToken(const ModelConfig& config, int64_t context, bool train_all = true);
 
 }  // namespace pawl::nn

@@ -1,6 +1,7 @@
 #include "nn/model_files.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <deque>
 #include <nlohmann/json.hpp>
@@ -279,6 +280,19 @@ std::vector<Shard> PlanShards(const DecoderLayout& layout, DType dtype, uint64_t
   return shards;
 }
 
+// float16 ends at 65504: a weight beyond it must not become an infinity without a word.
+template <class Format>
+void CheckRange(std::span<const typename Format::Stored> part, const std::string& name,
+                const fs::path& path) {
+  for (const auto stored : part) {
+    if (std::isfinite(Format::Read(stored))) continue;
+    throw RunError({.what = fmt::format("'{}' has values that the file's dtype cannot hold", name),
+                    .where = path.string(),
+                    .expected = "finite numbers",
+                    .hint = "model.dtype = \"float32\" or \"bfloat16\""});
+  }
+}
+
 void WriteShard(const fs::path& path, const Shard& shard, DType dtype,
                 std::span<const float> flat) {
   std::vector<core::ArrayInfo> infos;
@@ -300,6 +314,7 @@ void WriteShard(const fs::path& path, const Shard& shard, DType dtype,
       for (size_t begin = 0; begin < parameter.count; begin += kChunk) {
         const std::span part(chunk.data(), std::min(kChunk, parameter.count - begin));
         CopyOut<Format>(flat.data() + parameter.offset, parameter, begin, part);
+        CheckRange<Format>(part, info.name, path);
         writer.Write(std::as_bytes(part));
       }
     }

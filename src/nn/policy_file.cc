@@ -139,13 +139,6 @@ std::vector<std::byte> ToBytes(const std::string& text) {
   const auto* p = reinterpret_cast<const std::byte*>(text.data());
   return {p, p + text.size()};
 }
-
-const std::vector<std::byte>& FileIn(const CheckpointFiles& files, const char* path,
-                                     const std::string& source) {
-  const auto found = files.find(path);
-  if (found == files.end()) throw Error(fmt::format("{}: holds no {}", source, path));
-  return found->second;
-}
 }  // namespace
 
 void AddPolicyFiles(const Policy& policy, CheckpointFiles& files) {
@@ -169,8 +162,13 @@ void AddPolicyFiles(const Policy& policy, CheckpointFiles& files) {
   files[kWeightsPath] = core::ToSafetensors(arrays);
 }
 
-Policy PolicyFromFiles(const CheckpointFiles& files, const std::string& source) {
-  const auto& text = FileIn(files, kPolicyPath, source);
+Policy PolicyFromFiles(const MappedFiles& files, const std::string& source) {
+  return ParsePolicy(FileIn(files, kPolicyPath, source), FileIn(files, kWeightsPath, source),
+                     source);
+}
+
+Policy ParsePolicy(std::span<const std::byte> text, std::span<const std::byte> weights,
+                   const std::string& source) {
   const std::string where = source + "/" + kPolicyPath;
   Policy policy;
   try {
@@ -191,8 +189,7 @@ Policy PolicyFromFiles(const CheckpointFiles& files, const std::string& source) 
     policy.shape.shared = network.at("shared");
     policy.shape.head =
         static_cast<kernels::PolicyHead>(IndexOf(kHeadNames, network.at("head"), where));
-    const auto arrays =
-        core::FromSafetensors(FileIn(files, kWeightsPath, source), source + "/" + kWeightsPath);
+    const auto arrays = core::FromSafetensors(weights, source + "/" + kWeightsPath);
     policy.normalizer = NormalizerSnapshot::FromArrays(arrays, j.at("normalizer").dump());
     PAWL_CHECK_EQ(policy.normalizer.mean.size(), static_cast<size_t>(policy.shape.obs),
                   "{}: normaliser", where);

@@ -24,7 +24,10 @@ struct Policy {
 // Adds "policy/policy.json" and "policy/weights.safetensors".
 void AddPolicyFiles(const Policy& policy, CheckpointFiles& files);
 // From the files of a checkpoint. Throws pawl::Error naming the file for anything malformed.
-Policy PolicyFromFiles(const CheckpointFiles& files, const std::string& source);
+Policy PolicyFromFiles(const MappedFiles& files, const std::string& source);
+// From the contents of policy.json and weights.safetensors.
+Policy ParsePolicy(std::span<const std::byte> description, std::span<const std::byte> weights,
+                   const std::string& source);
 // Why a policy trained for `trained` cannot run in `present`: one line per difference (id, version,
 // observation parts, action sizes and bounds); empty when it can.
 std::vector<std::string> SpecDifferences(const envs::EnvSpec& trained,

@@ -62,10 +62,11 @@ class TorchTrainer : public LanguageTrainer {
   void Score(const TokenSequences& batch, std::span<float> log_prob,
              std::span<float> entropy) override {
     torch::NoGradGuard no_grad;
-    ForEachMicroBatch(batch, options_.micro_batch_tokens, [&](const MicroBatch& part) {
-      const auto settings = decoder_.HeadSettings(inverse_temperature());
-      Put(LmHeadLogProb(HeadRows(part), settings), part, log_prob, entropy);
-    });
+    ForEachMicroBatch(batch, host_.config(), options_.micro_batch_tokens,
+                      [&](const MicroBatch& part) {
+                        const auto settings = decoder_.HeadSettings(inverse_temperature());
+                        Put(LmHeadLogProb(HeadRows(part), settings), part, log_prob, entropy);
+                      });
   }
 
   void Gradient(const TokenSequences& batch, const kernels::TokenLoss& loss,
@@ -74,13 +75,14 @@ class TorchTrainer : public LanguageTrainer {
     decoder_.ZeroGradient();
     const bool with_entropy = options_.want_entropy || !entropy.empty();
     const kernels::TokenLoss told = with_entropy ? loss : WithoutEntropy(loss);
-    ForEachMicroBatch(batch, options_.micro_batch_tokens, [&](const MicroBatch& part) {
-      const kernels::TokenLoss shifted = [&](int64_t first, auto... spans) {
-        told(part.first_target + first, spans...);
-      };
-      Put(decoder_.Backward(HeadRows(part), shifted, inverse_temperature()), part, log_prob,
-          entropy);
-    });
+    ForEachMicroBatch(batch, host_.config(), options_.micro_batch_tokens,
+                      [&](const MicroBatch& part) {
+                        const kernels::TokenLoss shifted = [&](int64_t first, auto... spans) {
+                          told(part.first_target + first, spans...);
+                        };
+                        Put(decoder_.Backward(HeadRows(part), shifted, inverse_temperature()), part,
+                            log_prob, entropy);
+                      });
   }
 
   std::vector<NamedGradient> Gradients() override {

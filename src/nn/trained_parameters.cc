@@ -1,6 +1,7 @@
 #include "nn/trained_parameters.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "core/error.h"
@@ -10,15 +11,44 @@
 namespace pawl::nn {
 namespace {
 constexpr int64_t kZeroBlock = int64_t{1} << 18;
+
+void RequireFinite(std::span<const float> values, const std::string& name,
+                   const std::string& source) {
+  if (AllFinite(values)) return;
+  throw UserError({.what = fmt::format("'{}' holds NaN or infinity", name),
+                   .where = source,
+                   .expected = "finite weights",
+                   .hint = "the run that wrote them diverged"});
+}
 }  // namespace
+
+bool AllFinite(std::span<const float> values) {
+  uint32_t bad = 0;  // no early end: a loop that the compiler makes wide
+  for (const float x : values) {
+    bad |= static_cast<uint32_t>((std::bit_cast<uint32_t>(x) & 0x7f800000u) == 0x7f800000u);
+  }
+  return bad == 0;
+}
 
 std::unique_ptr<LoraWeights> FillModel(DecoderWeights& weights, const FillWeights& fill,
                                        const LanguageTrainerOptions& options) {
   fill(weights.master());
   const DecoderLayout& layout = weights.layout();
+  for (const ModelParameter& parameter : layout.parameters()) {
+    RequireFinite(weights.master().subspan(parameter.offset, parameter.count), parameter.name,
+                  "the model's weights");
+  }
   if (!options.adapter_folder.empty()) {
-    return std::make_unique<LoraWeights>(
+    auto lora = std::make_unique<LoraWeights>(
         ReadAdapter(options.adapter_folder, layout, weights.master()));
+    for (const LoraAdapter& adapter : lora->layout().adapters()) {
+      const auto all = std::span<const float>(lora->values());
+      RequireFinite(all.subspan(adapter.a, adapter.rank * adapter.in), adapter.module + ".lora_A",
+                    options.adapter_folder);
+      RequireFinite(all.subspan(adapter.b, adapter.rank * adapter.out), adapter.module + ".lora_B",
+                    options.adapter_folder);
+    }
+    return lora;
   }
   if (!options.lora) return nullptr;
   auto lora = std::make_unique<LoraWeights>(std::make_shared<LoraLayout>(layout, *options.lora));

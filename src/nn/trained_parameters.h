@@ -13,6 +13,8 @@
 
 namespace pawl::nn {
 
+bool AllFinite(std::span<const float> values);
+
 // Fills the masters, and makes or reads the adapter where options ask for one.
 std::unique_ptr<LoraWeights> FillModel(DecoderWeights& weights, const FillWeights& fill,
                                        const LanguageTrainerOptions& options);

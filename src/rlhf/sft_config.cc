@@ -21,6 +21,55 @@ void CheckNoSizes(const ModelSection& model) {
                    .expected = "the folder alone: it says what the model is"});
 }
 
+// Keys that the family has no use for.
+void CheckUsed(const ModelSection& model) {
+  const bool slides =
+      model.family != nn::ModelFamily::kLlama && model.family != nn::ModelFamily::kGpt2;
+  if (model.sliding_window > 0 && !slides) {
+    throw UserError({.what = fmt::format("model.sliding_window is {}, but such models have none",
+                                         model.sliding_window),
+                     .where = "model.sliding_window",
+                     .expected = "0, or a family with windows (mistral, qwen2, qwen3, gemma3)"});
+  }
+}
+
+// An adapter that is gone on with says itself what it is; without one nothing of it counts.
+void CheckLoraConfig(const ModelSection& model, const LoraConfig& lora) {
+  LoraConfig untouched;
+  untouched.path = lora.path;
+  const auto differences = core::ConfigDifferences(core::DescribeConfig(untouched, "lora"),
+                                                   core::DescribeConfig(lora, "lora"));
+  if (!lora.path.empty() && !differences.empty()) {
+    throw UserError({.what = fmt::format("lora.path is set beside settings of a new adapter ({})",
+                                         fmt::join(differences, "; ")),
+                     .where = "lora.path",
+                     .expected = "the folder alone: it says what the adapter is"});
+  }
+  if (lora.path.empty() && lora.rank == 0 && !differences.empty()) {
+    throw UserError({.what = fmt::format("[lora] is set, but lora.rank is 0: no adapter ({})",
+                                         fmt::join(differences, "; ")),
+                     .where = "lora.rank",
+                     .expected = "the rank of a new adapter"});
+  }
+  const bool adapts = lora.rank > 0 || !lora.path.empty();
+  if (!adapts) return;
+  if (model.path.empty()) {
+    throw UserError({.what = "[lora] is set for a new model",
+                     .where = "model.path",
+                     .expected = "a trained model for the adapters to sit on"});
+  }
+  if (model.dtype != SavedDtype::kModel) {
+    throw UserError({.what = "model.dtype is set beside [lora]: no model is written",
+                     .where = "model.dtype",
+                     .expected = "model, its default"});
+  }
+  if (lora.path.empty() && lora.target_modules.empty()) {
+    throw UserError({.what = "lora.target_modules is empty",
+                     .where = "lora.target_modules",
+                     .expected = "names of linear layers, as [\"q_proj\", \"v_proj\"]"});
+  }
+}
+
 void CheckSizes(const ModelSection& model) {
   if (model.head_dim == 0 && model.width % model.heads != 0) {
     throw UserError({.what = fmt::format("model.width {} is no multiple of model.heads {}",
@@ -60,6 +109,7 @@ double LearningRateAt(const SftConfig& config, int64_t update, int64_t total_upd
 void CheckLearnConfig(const ModelSection& model, const SftConfig& train, const LoraConfig& lora) {
   if (model.path.empty()) {
     CheckSizes(model);
+    CheckUsed(model);
   } else {
     CheckNoSizes(model);
   }
@@ -70,21 +120,7 @@ void CheckLearnConfig(const ModelSection& model, const SftConfig& train, const L
                      .where = "train.min_learning_rate",
                      .expected = "at most train.learning_rate"});
   }
-  if (lora.rank == 0 && !lora.path.empty()) {
-    throw UserError({.what = "lora.path is set, but lora.rank is 0",
-                     .where = "lora.rank",
-                     .expected = "the rank of the adapter to go on with"});
-  }
-  if (lora.rank > 0 && model.path.empty()) {
-    throw UserError({.what = "lora.rank is set for a new model",
-                     .where = "model.path",
-                     .expected = "a trained model for the adapters to sit on"});
-  }
-  if (lora.rank > 0 && lora.target_modules.empty()) {
-    throw UserError({.what = "lora.target_modules is empty",
-                     .where = "lora.target_modules",
-                     .expected = "names of linear layers, as [\"q_proj\", \"v_proj\"]"});
-  }
+  CheckLoraConfig(model, lora);
 }
 
 }  // namespace pawl::rlhf

@@ -133,7 +133,9 @@ struct LoraConfig {
     v.Field("modules_to_save", modules_to_save,
             {.help = "embedding, head or norms that are trained whole and saved with the adapter"});
     v.Field("use_rslora", use_rslora, {.help = "scale alpha / sqrt(rank) (Kalajdzievski 2023)"});
-    v.Field("path", path, {.help = "PEFT adapter folder to go on with; empty = new ones"});
+    v.Field("path", path,
+            {.help = "PEFT adapter folder to go on with, beside which the other keys are not set; "
+                     "empty = new ones"});
   }
 };
 

@@ -11,6 +11,7 @@
 #include "nn/model_families.h"
 #include "nn/model_files.h"
 #include "nn/torch_trainer.h"
+#include "nn/trained_parameters.h"
 
 namespace pawl::rlhf {
 namespace {
@@ -78,7 +79,10 @@ nn::ModelConfig ModelOf(const LearnerRequest& request) {
                      .where = "data.context",
                      .expected = fmt::format("at most {}", config.max_positions)});
   }
-  if (request.model.dtype != SavedDtype::kModel) config.dtype = DtypeName(request.model.dtype);
+  if (request.model.dtype != SavedDtype::kModel) {
+    config.dtype = DtypeName(request.model.dtype);
+    nn::SetFamilySwitches(config);  // Gemma's embedding scale is rounded to the dtype
+  }
   return config;
 }
 
@@ -127,7 +131,7 @@ nn::LanguageTrainerOptions OptionsOf(const LearnerRequest& request, const nn::Mo
                                    : DefaultMicroBatch(config, train.activation_checkpointing);
   options.threads = train.threads > 0 ? train.threads : core::NumCores();
   options.adapter_folder = request.lora.path;
-  if (request.lora.rank > 0 && request.lora.path.empty()) options.lora = AdapterOf(request.lora);
+  if (request.lora.rank > 0) options.lora = AdapterOf(request.lora);
   options.seed = request.seed;
   options.evaluate_only = request.evaluate_only;
   return options;
@@ -181,8 +185,12 @@ class SftLearner : public LanguageModelLearner {
   }
 
   void WriteModel(const std::filesystem::path& folder) const override {
-    if (const nn::LoraWeights* lora = trainer_->Lora()) {
-      nn::WriteAdapter(folder, *lora, *layout_, trainer_->Weights(), request_.model.path);
+    const nn::LoraWeights* adapter = trainer_->Lora();
+    if (!nn::AllFinite(trainer_->Weights()) || (adapter && !nn::AllFinite(adapter->values()))) {
+      throw RunError({.what = "the weights are not finite", .expected = "numbers"});
+    }
+    if (adapter) {
+      nn::WriteAdapter(folder, *adapter, *layout_, trainer_->Weights(), request_.model.path);
     } else {
       nn::WriteModelOptions options;
       options.dtype = layout_->config().dtype;
@@ -191,7 +199,16 @@ class SftLearner : public LanguageModelLearner {
   }
 
   std::span<const float> Weights() const override { return trainer_->Weights(); }
-  void Save(core::ArrayMap& out) const override { trainer_->Save(out); }
+  void Save(core::ArrayMap& out) const override {
+    trainer_->Save(out);
+    for (const auto& array : out.arrays()) {
+      if (array.dtype != core::DType::kF32 || nn::AllFinite(out.Get<float>(array.name))) continue;
+      throw RunError({.what = fmt::format("the last update left '{}' not finite", array.name),
+                      .expected = "numbers: no checkpoint is made of them",
+                      .hint = "a smaller train.learning_rate or train.weight_decay; the last "
+                              "checkpoint is good"});
+    }
+  }
   void Load(const core::ArrayMap& in) override { trainer_->Load(in); }
 
  private:
@@ -235,7 +252,8 @@ LearnerInfo InfoOf(const nn::ModelConfig& config, nn::LanguageTrainer& trainer,
   info.vocab = config.vocab;
   info.max_positions = config.max_positions;
   info.flops_per_token = nn::TrainingFlopsPerToken(
-      config, request.context > 0 ? request.context : config.max_positions);
+      config, request.context > 0 ? request.context : config.max_positions,
+      info.trained_parameters == info.parameters);
   info.eos_ids.assign(config.eos_ids.begin(), config.eos_ids.end());
   return info;
 }

@@ -92,37 +92,48 @@ bool CodePointSet::Contains(char32_t code_point) const {
   return after != ranges_.begin() && code_point <= std::prev(after)->last;
 }
 
+std::array<bool, 256> CodePointSet::FirstBytes() const {
+  std::array<bool, 256> bytes{};
+  for (const CodePointRange& range : ranges_) {
+    for (char32_t c = range.first; c < 0x80 && c <= range.last; ++c) bytes[c] = true;
+    if (range.last < 0x80) continue;
+    // a lead byte stands for a whole range of code points
+    const std::string first = ToUtf8(std::max(range.first, char32_t{0x80}));
+    const std::string last = ToUtf8(range.last);
+    const auto end = bytes.begin() + static_cast<uint8_t>(last[0]) + 1;
+    std::fill(bytes.begin() + static_cast<uint8_t>(first[0]), end, true);
+  }
+  return bytes;
+}
+
 CharClass::CharClass(const CodePointSet& set) : index_((kMaxCodePoint + 1) >> kPageBits, 0) {
   constexpr char32_t kPageSize = 1 << kPageBits;
   pages_.resize(2);  // none and all of a page, which most pages are
   pages_[1].fill(~uint64_t{0});
   for (const CodePointRange& range : set.ranges()) {
     for (char32_t c = range.first; c <= range.last;) {
-      const char32_t page_end = (c | (kPageSize - 1)) + 1;
-      const char32_t end = std::min<char32_t>(range.last + 1, page_end);
+      const char32_t page_last = std::min<char32_t>(range.last, c | (kPageSize - 1));
       uint16_t& index = index_[c >> kPageBits];
-      if (end - c == kPageSize) {
+      if (page_last - c == kPageSize - 1) {
         index = 1;
-      } else {
-        if (index == 0) {
-          index = static_cast<uint16_t>(pages_.size());
-          pages_.emplace_back();
-        }
-        for (char32_t i = c; i < end; ++i) pages_[index][i >> 6 & 3] |= uint64_t{1} << (i & 63);
+        c = page_last + 1;
+        continue;
       }
-      c = end;
+      if (index == 0) {
+        index = static_cast<uint16_t>(pages_.size());
+        pages_.emplace_back();
+      }
+      // 64 code points at a time
+      while (c <= page_last) {
+        const char32_t last = std::min<char32_t>(page_last, c | 63);
+        const uint64_t bits = ~uint64_t{0} >> (63 - (last - c)) << (c & 63);
+        pages_[index][c >> 6 & 3] |= bits;
+        c = last + 1;
+      }
     }
   }
-  for (char32_t c = 0; c < 0x80; ++c) bytes_[c] = Contains(c) ? kYes : kNo;
-  // a lead byte stands for a whole range of code points
-  for (const CodePointRange& range : set.ranges()) {
-    if (range.last < 0x80) continue;
-    const std::string first = ToUtf8(std::max(range.first, char32_t{0x80}));
-    const std::string last = ToUtf8(range.last);
-    for (int b = static_cast<uint8_t>(first[0]); b <= static_cast<uint8_t>(last[0]); ++b) {
-      bytes_[static_cast<size_t>(b)] = kLookUp;
-    }
-  }
+  const std::array<bool, 256> first = set.FirstBytes();
+  for (size_t b = 0; b < 256; ++b) bytes_[b] = !first[b] ? kNo : b < 0x80 ? kYes : kLookUp;
 }
 
 }  // namespace pawl::text::internal

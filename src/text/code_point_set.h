@@ -25,6 +25,8 @@ class CodePointSet {
   bool Intersects(const CodePointSet& other) const;
   bool Contains(char32_t code_point) const;
   bool empty() const { return ranges_.empty(); }
+  // The bytes with which the members begin in UTF-8.
+  std::array<bool, 256> FirstBytes() const;
   // The only member, where there is exactly one.
   bool IsSingle() const { return ranges_.size() == 1 && ranges_[0].first == ranges_[0].last; }
   const std::vector<CodePointRange>& ranges() const { return ranges_; }

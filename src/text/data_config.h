@@ -10,29 +10,64 @@
 
 namespace pawl::text {
 
-enum class DataFormat : uint8_t { kText, kLines };
+enum class DataFormat : uint8_t { kAuto, kText, kLines, kRecords };
 enum class TokenizerKind : uint8_t { kModel, kChar, kByte };
-enum class LongLine : uint8_t { kTruncate, kRefuse };
+enum class LongLine : uint8_t { kTruncate, kDrop, kRefuse };
+enum class BadRecord : uint8_t { kSkip, kRefuse };
+enum class LossOn : uint8_t { kCompletion, kAssistant, kAll };
+enum class Packing : uint8_t { kNone, kBestFit };
+
+enum class RecordKind : uint8_t {
+  kAuto,              // only as a wish: what the columns say
+  kLanguage,          // text or messages
+  kPrompt,            // prompt
+  kPromptCompletion,  // prompt, completion
+  kPreference,        // chosen, rejected; the prompt beside them or as what both begin with
+  kUnpaired,          // prompt, completion, label
+  kThought,           // question, thought, answer
+};
 
 struct DataConfig {
   std::vector<std::string> files;
-  DataFormat format = DataFormat::kText;
+  DataFormat format = DataFormat::kAuto;
   std::vector<std::string> eval_files;
+  std::vector<double> weights;
   double holdout = 0.1;
   int64_t context = 256;
   TokenizerKind tokenizer = TokenizerKind::kModel;
+  RecordKind kind = RecordKind::kAuto;
+  core::Table columns;
+  LossOn loss_on = LossOn::kCompletion;
+  bool wrap_in_chat = false;
+  std::string thought_open = "<think>\n";
+  std::string thought_close = "\n</think>\n\n";
   LongLine long_lines = LongLine::kTruncate;
+  int64_t min_tokens = 0;
+  int64_t max_prompt_tokens = 0;
+  Packing packing = Packing::kNone;
+  BadRecord bad_records = BadRecord::kRefuse;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
+  int64_t max_line_mb = 64;
+  int64_t check_lines = 0;
   std::string separator;
+  int64_t queue_batches = 4;
+  double deadline_s = 300;
   template <class V>
   void Visit(V& v) {
-    v.Field("files", files, {.help = "text files, one after the other"});
+    v.Field("files", files,
+            {.help = "text or JSON-lines files, plain or gzip, one after the other"});
     v.Field("format", format,
-            {.help = "text: one stream, cut into windows; lines: each line is a sequence"});
+            {.help = "text: one stream, cut into windows; lines: each line is a sequence; records: "
+                     "JSON lines; auto: records for .jsonl and .json (.gz too), else text"});
     v.Field("eval_files", eval_files,
-            {.help = "text files to evaluate on; empty = the hold-out of data.files"});
+            {.help = "files to evaluate on; empty = the hold-out of data.files"});
+    v.Field("weights", weights,
+            {.help = "records: share of the draws that each of data.files gets, in 1/4096; empty = "
+                     "every record once an epoch",
+             .min = 0});
     v.Field("holdout", holdout,
-            {.help = "last share of data.files that is kept for evaluation; not used beside "
+            {.help = "share of data.files that is kept for evaluation: the last of a text or of "
+                     "lines, lines spread over the file for records; not used beside "
                      "data.eval_files",
              .min = 0,
              .max = 0.9});
@@ -41,16 +76,62 @@ struct DataConfig {
     v.Field("tokenizer", tokenizer,
             {.help = "char: one id per character of the text; byte: 256 ids; model: that of the "
                      "folder model.path"});
-    v.Field("long", long_lines,
-            {.help = "lines longer than the context are cut (and counted), or refused"});
-    v.Field("invalid_utf8", invalid_utf8,
-            {.help = "bytes that are no UTF-8 become U+FFFD (and are counted), or are refused"});
+    VisitRecords(v);
+    VisitLimits(v);
     v.Field("separator", separator,
             {.help = "lines: ends the prompt; only what follows it is learned; empty = all of the "
                      "line is"});
+    v.Field("queue_batches", queue_batches,
+            {.help = "batches that are made ahead of the learner", .min = 1, .max = 1000});
+    v.Field("deadline_s", deadline_s,
+            {.help = "longest wait for a batch before the run ends with an error",
+             .min = 0.1,
+             .unit = "s"});
+  }
+  template <class V>
+  void VisitRecords(V& v) {
+    v.Field("kind", kind,
+            {.help = "records: what they are for; auto: what the columns of the first one say"});
+    v.Raw("columns", columns,
+          "records: what columns are called in the files where they have other names, as "
+          "completion = \"response\"");
+    v.Field("loss_on", loss_on,
+            {.help = "records: what is learned: the completion (all where there is no prompt), "
+                     "what the chat template marks as the assistant's, or all"});
+    v.Field("wrap_in_chat", wrap_in_chat,
+            {.help = "records: prompts and completions of text become turns of a chat"});
+    v.Field("thought_open", thought_open,
+            {.help = "records of kind thought: stands before the thought"});
+    v.Field("thought_close", thought_close, {.help = "stands between the thought and the answer"});
+  }
+  template <class V>
+  void VisitLimits(V& v) {
+    v.Field("long", long_lines,
+            {.help = "lines and records longer than the context are cut, dropped (both counted), "
+                     "or refused"});
+    v.Field("min_tokens", min_tokens,
+            {.help = "records: shorter sequences are dropped and counted", .min = 0});
+    v.Field("max_prompt_tokens", max_prompt_tokens,
+            {.help = "records: sequences with longer prompts are dropped and counted; 0 = no limit",
+             .min = 0});
+    v.Field("packing", packing,
+            {.help = "best_fit: train.sequences counts rows of up to context + 1 tokens, each "
+                     "filled with whole sequences; they do not see each other"});
+    v.Field("bad_records", bad_records,
+            {.help = "lines that are no record are refused, or skipped (and counted)"});
+    v.Field("invalid_utf8", invalid_utf8,
+            {.help = "bytes that are no UTF-8 become U+FFFD (and are counted), or are refused"});
+    v.Field("max_line_mb", max_line_mb,
+            {.help = "records: longer lines are bad ones", .min = 1, .max = 1000, .unit = "MB"});
+    v.Field("check_lines", check_lines,
+            {.help = "records: lines of each file that are checked before the run begins, the rest "
+                     "when they are drawn; 0 = all",
+             .min = 0});
   }
 };
 
+// Records where the names of data.files or the key say so.
+DataFormat FormatOf(const DataConfig& config);
 // What the keys demand of each other; throws UserError.
 void CheckDataConfig(const DataConfig& config);
 
@@ -59,7 +140,8 @@ void CheckDataConfig(const DataConfig& config);
 template <>
 struct pawl::core::EnumNames<pawl::text::DataFormat> {
   using F = pawl::text::DataFormat;
-  static constexpr std::pair<const char*, F> kTable[] = {{"text", F::kText}, {"lines", F::kLines}};
+  static constexpr std::pair<const char*, F> kTable[] = {
+      {"auto", F::kAuto}, {"text", F::kText}, {"lines", F::kLines}, {"records", F::kRecords}};
 };
 template <>
 struct pawl::core::EnumNames<pawl::text::TokenizerKind> {
@@ -70,12 +152,42 @@ struct pawl::core::EnumNames<pawl::text::TokenizerKind> {
 template <>
 struct pawl::core::EnumNames<pawl::text::LongLine> {
   using L = pawl::text::LongLine;
-  static constexpr std::pair<const char*, L> kTable[] = {{"truncate", L::kTruncate},
-                                                         {"refuse", L::kRefuse}};
+  static constexpr std::pair<const char*, L> kTable[] = {
+      {"truncate", L::kTruncate}, {"drop", L::kDrop}, {"refuse", L::kRefuse}};
 };
 template <>
 struct pawl::core::EnumNames<pawl::text::InvalidUtf8> {
   using I = pawl::text::InvalidUtf8;
   static constexpr std::pair<const char*, I> kTable[] = {{"replace", I::kReplace},
                                                          {"refuse", I::kRefuse}};
+};
+template <>
+struct pawl::core::EnumNames<pawl::text::BadRecord> {
+  using B = pawl::text::BadRecord;
+  static constexpr std::pair<const char*, B> kTable[] = {{"refuse", B::kRefuse},
+                                                         {"skip", B::kSkip}};
+};
+template <>
+struct pawl::core::EnumNames<pawl::text::LossOn> {
+  using L = pawl::text::LossOn;
+  static constexpr std::pair<const char*, L> kTable[] = {
+      {"completion", L::kCompletion}, {"assistant", L::kAssistant}, {"all", L::kAll}};
+};
+template <>
+struct pawl::core::EnumNames<pawl::text::Packing> {
+  using P = pawl::text::Packing;
+  static constexpr std::pair<const char*, P> kTable[] = {{"none", P::kNone},
+                                                         {"best_fit", P::kBestFit}};
+};
+template <>
+struct pawl::core::EnumNames<pawl::text::RecordKind> {
+  using K = pawl::text::RecordKind;
+  static constexpr std::pair<const char*, K> kTable[] = {
+      {"auto", K::kAuto},
+      {"language", K::kLanguage},
+      {"prompt", K::kPrompt},
+      {"prompt_completion", K::kPromptCompletion},
+      {"preference", K::kPreference},
+      {"unpaired", K::kUnpaired},
+      {"thought", K::kThought}};
 };

@@ -27,8 +27,8 @@ class NormalizedText {
   const std::string& text() const { return text_; }
   bool aligned() const { return aligned_; }
   bool empty() const { return text_.empty(); }
-  // Of the stretch of the original text that this is (all of it, or what Slice took; where it is not
-  // aligned, the slice's own size).
+  // Of the stretch of the original text that this is (all of it, or what Slice took; where it is
+  // not aligned, the slice's own size).
   size_t original_size() const { return original_.end - original_.begin; }
 
   // The bytes of the original text behind bytes [begin, end) of this one; an empty range is given

@@ -50,8 +50,8 @@ Regex Regex::Literal(std::string_view text) {
 }
 
 int64_t Regex::Budget(std::string_view text) {
-  // more than a sane pattern takes by a wide margin, and some milliseconds
-  return 1'000'000 + 100 * static_cast<int64_t>(text.size());
+  // more than a sane pattern takes by a wide margin, and some hundredths of a second
+  return 3'000'000 + 1000 * static_cast<int64_t>(text.size());
 }
 
 std::optional<Regex::Match> Regex::Find(std::string_view text, size_t from) const {

@@ -2,12 +2,12 @@
 // over UTF-8, backtracking and leftmost-first. A Regex is compiled once; immutable, any thread.
 // Every search is bounded: no pattern or text makes it overflow the stack or run for ever.
 //
-// Syntax: literals, \t \n \v \f \r \a \e \xHH \x{H..} \uHHHH, \d \D \s \S \w \W \h \H; \p{..}
-// \p{^..} \P{..}; classes with ranges, negation, nesting, && and [:posix:]; . ; alternation; (..)
-// and
-// (?:..), both without capture; (?>..); (?i) (?m) (?x) (?i:..) and their negations; ? * + {m} {m,}
-// {,n} {m,n}, lazy with ?, possessive with + after ? * +; (?=..) (?!..), (?<=..) (?<!..) of a fixed
-// length; ^ $ \A \z \Z \b \B. Anything else is refused by name and offset.
+// Syntax: literals and their escapes; \d \s \w \h \D \S \W \H; \p{..} and \P{..} of a category or
+// script; classes with ranges, negation, nesting and &&; . | (..) without capture; (?>..);
+// (?i) (?m) (?x); ? * + {m,n}, lazy with ?, possessive with + behind ? * +; (?=..) (?!..), (?<=..)
+// (?<!..) of a fixed length; ^ $ \A \z \Z \b \B. All else is refused by name and offset. Case is
+// ignored one code point to one: (?i) with a letter that also equals two others (U+00DF and "ss")
+// does not match those two, as it does in the package.
 #pragma once
 #include <array>
 #include <cstddef>

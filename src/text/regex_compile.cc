@@ -2,6 +2,7 @@
 // to its beginning and finds the repeats that need never give anything back, because what follows
 // them cannot begin with what they take; Emit writes the instructions.
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "core/error.h"
@@ -31,6 +32,26 @@ Rest Accepting() {
 }
 
 Rest BeforeNode(const Node& node, const Rest& rest);
+
+bool CanBeEmpty(const Node& node) {
+  const auto child = [](const Node& n) { return CanBeEmpty(n); };
+  const auto begin = node.children.begin(), end = node.children.end();
+  switch (node.kind) {
+    case Kind::kSet:
+      return false;
+    case Kind::kSequence:
+    case Kind::kAtomic:
+      return std::all_of(begin, end, child);
+    case Kind::kChoice:
+      return std::any_of(begin, end, child);
+    case Kind::kRepeat:
+      return node.min == 0 || CanBeEmpty(node.children[0]);
+    case Kind::kLook:
+    case Kind::kAnchor:
+      break;
+  }
+  return true;
+}
 
 Rest BeforeSequence(const Node& node, Rest rest) {
   for (size_t i = node.children.size(); i-- > 0;) rest = BeforeNode(node.children[i], rest);
@@ -310,8 +331,8 @@ class Compiler {
     }
   }
 
-  // In front of a round that may be left out; true where the round may match the empty text.
-  bool EmitChance(const Node& node, std::vector<uint32_t>& exits) {
+  // In front of a round that may be left out.
+  void EmitChance(const Node& node, std::vector<uint32_t>& exits) {
     const Rest first = BeforeNode(node.children[0], Accepting());
     if (!first.any) exits.push_back(Add({.op = Op::kJumpUnless, .a = ClassOf(first.first)}));
     if (node.greed == Node::Greed::kLazy) {
@@ -321,7 +342,6 @@ class Compiler {
     } else {
       exits.push_back(Add({.op = Op::kSplit}));
     }
-    return first.any;
   }
 
   void EmitOption(const Node& node, std::vector<uint32_t>& exits) {
@@ -333,7 +353,8 @@ class Compiler {
     std::vector<uint32_t> exits;
     const uint32_t begin = Here();
     // a round that matches nothing ends the loop
-    if (EmitChance(node, exits)) {
+    EmitChance(node, exits);
+    if (CanBeEmpty(node.children[0])) {
       const uint32_t slot = program_.loops++;
       Add({.op = Op::kLoopBegin, .a = slot});
       Emit(node.children[0]);
@@ -380,13 +401,13 @@ class Compiler {
   }
 
   void FillStarts(const std::vector<Rest>& firsts) {
-    std::vector<CharClass> classes;
-    for (const Rest& rest : firsts) classes.emplace_back(rest.first);
+    std::vector<std::array<bool, 256>> bytes;
+    for (const Rest& rest : firsts) bytes.push_back(rest.first.FirstBytes());
     for (size_t byte = 0; byte < 257; ++byte) {
       auto& starts = program_.starts[byte];
       starts.begin = static_cast<uint32_t>(program_.start_entries.size());
       for (size_t i = 0; i < firsts.size(); ++i) {
-        const bool can = byte == 256 || firsts[i].any || classes[i].bytes()[byte] != CharClass::kNo;
+        const bool can = byte == 256 || firsts[i].any || bytes[i][byte];
         if (can) program_.start_entries.push_back(program_.entries[i]);
       }
       starts.end = static_cast<uint32_t>(program_.start_entries.size());

@@ -39,9 +39,10 @@ RegexMatcher::RegexMatcher(const RegexProgram& program, std::string_view text, i
       begin_(text.data()),
       end_(text.data() + text.size()),
       budget_(budget),
-      stack_(in_place_.data()),
       marks_(program.marks),
-      loops_(program.loops, nullptr) {}
+      loops_(program.loops, nullptr) {
+  stack_ = in_place_.data();
+}
 
 // False where it is as large as it may be, which ends the search.
 bool RegexMatcher::GrowStack() {

@@ -57,7 +57,7 @@ class RegexMatcher {
   const RegexProgram& program_;
   const char *begin_, *end_;
   int64_t& budget_;
-  Frame* stack_;
+  Frame* stack_ = nullptr;  // in_place_ or heap_
   size_t height_ = 0, capacity_ = kInPlace;
   std::vector<size_t> marks_;
   std::vector<const char*> loops_;

@@ -256,8 +256,11 @@ RegexNode RegexParser::ParseRepeats(Node atom, size_t begin) {
     } else {
       return atom;
     }
-    if (atom.kind == Kind::kAnchor || (atom.kind == Kind::kLook))
+    // in a group of its own it may be repeated
+    const bool group = pattern_[begin] == '(' && atom.kind == Kind::kAnchor;
+    if ((atom.kind == Kind::kAnchor && !group) || atom.kind == Kind::kLook) {
       Refuse(begin, "a repeat of an anchor");
+    }
     if ((!interval || repeat.min != repeat.max) && Take("?")) {
       repeat.greed = Node::Greed::kLazy;
     } else if (!interval && Take("+")) {

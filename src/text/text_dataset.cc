@@ -1,21 +1,11 @@
 #include "text/text_dataset.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/rng.h"
 
 namespace pawl::text {
-namespace {
-// [data] has no stream of its own among the minibatches' (core/rng.h): a language run shuffles
-// nothing else. The offset is drawn first, the permutation follows on the same stream.
-core::Philox EpochStream(uint64_t seed, int64_t epoch) {
-  return {seed, core::Role::kShuffle, /*index=*/0, static_cast<uint64_t>(epoch)};
-}
-}  // namespace
-
 void TokenArray::Append(std::span<const int32_t> ids) {
   if (wide_) {
     four_bytes_.insert(four_bytes_.end(), ids.begin(), ids.end());
@@ -65,11 +55,22 @@ TextDataset::TextDataset(TokenArray tokens, std::vector<Line> lines, int64_t con
       context_(context),
       sequences_(static_cast<int64_t>(lines_.size())) {}
 
-void TextDataset::AddSequence(int64_t index, int64_t offset, TokenBatch& batch) const {
+int64_t TextDataset::epoch_sequences(size_t) const {
+  if (!lines_.empty()) return sequences_;
+  const int64_t whole = (tokens_.size() - 1) / context_;
+  PAWL_CHECK_GE(whole, 1, "a text shorter than a window");
+  return std::max<int64_t>(1, whole - 1);
+}
+
+bool TextDataset::Add(size_t, int64_t index, uint64_t epoch_key, TokenBatch& batch) const {
   PAWL_CHECK(index >= 0 && index < sequences_, "sequence {} of {}", index, sequences_);
   int64_t begin = 0, end = 0, prompt = 1;
   if (lines_.empty()) {
-    begin = index * context_ + offset;
+    begin = index * context_;
+    if (epoch_key != 0) {
+      const int64_t slack = tokens_.size() - 1 - epoch_sequences(0) * context_;
+      begin += static_cast<int64_t>(epoch_key % static_cast<uint64_t>(slack + 1));
+    }
     end = std::min(begin + context_ + 1, tokens_.size());
   } else {
     const Line& line = lines_[static_cast<size_t>(index)];
@@ -78,61 +79,11 @@ void TextDataset::AddSequence(int64_t index, int64_t offset, TokenBatch& batch) 
     prompt = line.prompt;
     batch.truncated += line.truncated ? 1 : 0;
   }
-  if (batch.starts.empty()) batch.starts.push_back(0);
-  const size_t first = batch.tokens.size();
-  const auto count = static_cast<size_t>(end - begin);
-  batch.tokens.resize(first + count);
+  const size_t first = batch.Begin(static_cast<size_t>(end - begin));
   tokens_.CopyTo(begin, std::span(batch.tokens).subspan(first));
-  batch.is_target.resize(first + count, 1);
-  std::fill_n(batch.is_target.begin() + static_cast<int64_t>(first), prompt, uint8_t{0});
-  batch.starts.push_back(static_cast<int32_t>(batch.tokens.size()));
-}
-
-std::vector<TokenBatch> TextDataset::Spread(int64_t count, int64_t per_batch) const {
-  const int64_t chosen = count == 0 ? sequences_ : std::min(count, sequences_);
-  std::vector<TokenBatch> batches;
-  for (int64_t i = 0; i < chosen; ++i) {
-    if (i % per_batch == 0) batches.emplace_back();
-    AddSequence(i * sequences_ / chosen, 0, batches.back());
-  }
-  return batches;
-}
-
-ShuffledBatches::ShuffledBatches(const TextDataset& data, uint64_t seed,
-                                 int64_t sequences_per_batch)
-    : data_(data),
-      seed_(seed),
-      per_batch_(sequences_per_batch),
-      epoch_sequences_(data.sequences()) {
-  PAWL_CHECK(!data.empty(), "no sequence to learn from");
-  if (data.is_lines()) return;
-  // all but one of the whole windows, so that the offset has room: slack_ of 1 to 2 contexts
-  const int64_t whole = (data.tokens() - 1) / data.context();
-  PAWL_CHECK_GE(whole, 1, "a text shorter than a window");
-  epoch_sequences_ = std::max<int64_t>(1, whole - 1);
-  slack_ = data.tokens() - 1 - epoch_sequences_ * data.context();
-}
-
-void ShuffledBatches::EnterEpoch(int64_t epoch) {
-  if (epoch == epoch_) return;
-  core::Philox rng = EpochStream(seed_, epoch);
-  offset_ = slack_ > 0 ? rng.Below(static_cast<uint32_t>(slack_ + 1)) : 0;
-  order_.resize(static_cast<size_t>(epoch_sequences_));
-  std::iota(order_.begin(), order_.end(), 0);
-  // Fisher-Yates
-  for (auto i = static_cast<uint32_t>(order_.size()); i > 1; --i) {
-    std::swap(order_[i - 1], order_[rng.Below(i)]);
-  }
-  epoch_ = epoch;
-}
-
-TokenBatch ShuffledBatches::Batch(int64_t update) {
-  TokenBatch batch;
-  for (int64_t i = update * per_batch_; i < (update + 1) * per_batch_; ++i) {
-    EnterEpoch(i / epoch_sequences_);
-    data_.AddSequence(order_[static_cast<size_t>(i % epoch_sequences_)], offset_, batch);
-  }
-  return batch;
+  std::fill(batch.is_target.begin() + static_cast<int64_t>(first) + prompt, batch.is_target.end(),
+            uint8_t{1});
+  return true;
 }
 
 }  // namespace pawl::text

@@ -1,15 +1,14 @@
 // From files to tokens: reading, invalid bytes, line breaks, lines with prompts, the hold-out.
 #include <algorithm>
-#include <filesystem>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "text/data_file.h"
+#include "text/record_encoder.h"
 #include "text/text_dataset.h"
 #include "text/utf8.h"
 
 namespace pawl::text {
 namespace {
-namespace fs = std::filesystem;
 // text is encoded in pieces, so that the ids in 4 bytes never stand there for a whole file
 constexpr size_t kPieceBytes = size_t{4} << 20;
 
@@ -34,14 +33,10 @@ std::string WithoutCarriageReturns(std::string text) {
 
 TextFile ReadOne(const std::string& path, const DataConfig& config, const char* key,
                  TextCounts& counts) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) {
-    const bool there = fs::exists(path, error);
-    throw UserError({.what = fmt::format("'{}' {}", path, there ? "is no file" : "does not exist"),
-                     .where = key,
-                     .expected = "text files"});
-  }
-  const std::string raw = core::ReadTextFile(path);
+  const DataFile file(path, key);
+  std::string raw(static_cast<size_t>(file.size()), '\0');
+  raw.resize(file.ReadAt(0, raw));
+  if (raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);  // a byte order mark
   if (raw.empty()) {
     throw UserError({.what = fmt::format("'{}' is empty", path),
                      .where = key,
@@ -115,10 +110,9 @@ struct Lines {
 // Adds one line that is not empty.
 void AddLine(std::string_view line, const std::string& where, const DataConfig& config,
              const Tokenizer& tokenizer, Lines& out, TextCounts& counts) {
-  std::vector<int32_t> ids;
-  int64_t prompt = 1;
+  Record record;
   if (config.separator.empty()) {
-    ids = EncodeAt(tokenizer, line, where);
+    record.text = line;
   } else {
     const size_t at = line.find(config.separator);
     if (at == std::string_view::npos) {
@@ -126,35 +120,28 @@ void AddLine(std::string_view line, const std::string& where, const DataConfig& 
                        .where = where,
                        .expected = "prompt, data.separator, completion"});
     }
-    const size_t end = at + config.separator.size();
-    ids = EncodeAt(tokenizer, line.substr(0, end), where);
-    prompt = std::max<int64_t>(1, static_cast<int64_t>(ids.size()));
-    const auto completion = EncodeAt(tokenizer, line.substr(end), where);
-    ids.insert(ids.end(), completion.begin(), completion.end());
+    record.kind = RecordKind::kPromptCompletion;
+    record.prompt = line.substr(0, at + config.separator.size());
+    record.completion = line.substr(at + config.separator.size());
   }
-  if (const auto eos = tokenizer.eos_id()) {
-    ids.push_back(*eos);
-  } else {
-    for (const int32_t id : EncodeAt(tokenizer, "\n", where)) ids.push_back(id);
+  const EncodeOptions options = EncodeOptionsOf(config);
+  Sequence sequence;
+  Fit fit = Fit::kKept;
+  try {
+    sequence = EncodeSequence(record, CodecOf(tokenizer), options);
+    counts.truncated_lines +=
+        static_cast<int64_t>(sequence.tokens.size()) > options.max_tokens ? 1 : 0;
+    fit = FitSequence(sequence, options);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", where, error.what()), error.exit_code());
   }
-  const auto longest = static_cast<size_t>(config.context) + 1;
-  const bool truncated = ids.size() > longest;
-  if (truncated) {
-    if (config.long_lines == LongLine::kRefuse) {
-      throw UserError({.what = fmt::format("a line of {} tokens, its end included", ids.size()),
-                       .where = where,
-                       .expected = fmt::format("at most data.context + 1 = {}", longest),
-                       .hint = "data.long = \"truncate\" cuts it"});
-    }
-    ids.resize(longest);
-    ++counts.truncated_lines;
-  }
-  if (static_cast<int64_t>(ids.size()) <= prompt) {  // nothing is left to learn
+  if (!IsKept(fit)) {
     ++counts.dropped_lines;
     return;
   }
-  out.lines.push_back({out.tokens.size(), prompt, truncated});
-  out.tokens.Append(ids);
+  const auto first = std::ranges::find(sequence.is_target, 1) - sequence.is_target.begin();
+  out.lines.push_back({out.tokens.size(), first, fit == Fit::kTruncated});
+  out.tokens.Append(sequence.tokens);
 }
 
 Lines EncodeLines(std::vector<TextFile> files, const DataConfig& config, const Tokenizer& tokenizer,
@@ -179,7 +166,7 @@ Lines EncodeLines(std::vector<TextFile> files, const DataConfig& config, const T
 
 TextDataset ToDataset(std::vector<TextFile> files, const DataConfig& config,
                       const Tokenizer& tokenizer, TextCounts& counts) {
-  if (config.format == DataFormat::kText)
+  if (FormatOf(config) == DataFormat::kText)
     return {EncodeStream(std::move(files), tokenizer), config.context};
   Lines lines = EncodeLines(std::move(files), config, tokenizer, counts);
   return {std::move(lines.tokens), std::move(lines.lines), config.context};
@@ -196,7 +183,7 @@ Split SplitText(std::vector<TextFile> files, const DataConfig& config, const Tok
     const auto held = static_cast<int64_t>(static_cast<double>(count) * holdout);
     return holdout > 0 ? std::max<int64_t>(1, held) : 0;
   };
-  if (config.format == DataFormat::kText) {
+  if (FormatOf(config) == DataFormat::kText) {
     TokenArray tokens = EncodeStream(std::move(files), tokenizer);
     TokenArray held = tokens.SplitOff(tokens.size() - share(tokens.size()));
     return {TextDataset(std::move(tokens), config.context),
@@ -220,7 +207,7 @@ Split SplitText(std::vector<TextFile> files, const DataConfig& config, const Tok
 
 // A run must have a whole window to learn from, and a token to evaluate on where it is to.
 void CheckSizes(const DataConfig& config, const TextDataset& train, const TextDataset& eval) {
-  const bool text = config.format == DataFormat::kText;
+  const bool text = FormatOf(config) == DataFormat::kText;
   if (train.empty() || (text && train.tokens() < config.context + 1)) {
     throw UserError({.what = text
                                  ? fmt::format("{} tokens to learn from, fewer than a window of {}",
@@ -249,23 +236,10 @@ std::unique_ptr<Tokenizer> MakeTokenizer(const DataConfig& config,
   }
   std::vector<std::string_view> texts;
   for (const TextFile& file : files) texts.emplace_back(file.text);
-  if (config.format == DataFormat::kLines) texts.emplace_back("\n");  // ends a sequence
+  if (FormatOf(config) == DataFormat::kLines) texts.emplace_back("\n");  // ends a sequence
   return std::make_unique<Tokenizer>(MakeCharTokenizer(texts));
 }
 }  // namespace
-
-void CheckDataConfig(const DataConfig& config) {
-  if (config.files.empty()) {
-    throw UserError({.what = "data.files is empty",
-                     .where = "data.files",
-                     .expected = "text files, as --set data.files='[\"my.txt\"]'"});
-  }
-  if (config.format == DataFormat::kText && !config.separator.empty()) {
-    throw UserError({.what = "data.separator is set, but data.format is \"text\"",
-                     .where = "data.separator",
-                     .expected = "data.format = \"lines\", or no separator"});
-  }
-}
 
 LoadedText LoadText(const DataConfig& config, std::unique_ptr<Tokenizer> given) {
   CheckDataConfig(config);

@@ -290,9 +290,9 @@ std::string BpeTokenizerJson(const BpeMerges& bpe, const TrainBpeConfig& config)
   // by hand: a json object of a large vocabulary takes its size squared to fill
   const auto quoted = [](const std::string& text) { return nlohmann::json(text).dump(); };
   const auto byte_level = [](bool add_prefix_space) {
-    return fmt::format(
-        R"({{"type": "ByteLevel", "add_prefix_space": {}, "trim_offsets": true, "use_regex": true}})",
-        add_prefix_space);
+    return fmt::format(R"({{"type": "ByteLevel", "add_prefix_space": {}, "trim_offsets": true, )"
+                       R"("use_regex": true}})",
+                       add_prefix_space);
   };
   std::string added, vocab, merges;
   for (size_t id = 0; id < bpe.vocab.size(); ++id) {

@@ -28,6 +28,7 @@ constexpr MetricInfo kTable[] = {
     {"loss", "Loss", "", "train/loss"},
     {"perplexity", "Perplexity", "", "train/perplexity"},
     {"truncated_sequences", "Sequences cut to the context", "", "train/truncated_sequences"},
+    {"dropped_sequences", "Sequences left out by a limit", "", "train/dropped_sequences"},
     {"entropy", "Entropy", "nats", "train/entropy_loss", -1},
     {"learning_rate", "Learning rate", "", "train/learning_rate"},
     {"policy_std", "Policy standard deviation", "", "train/std"},

@@ -133,7 +133,8 @@ std::vector<std::byte> PackActorSetup(const ActorSetup& setup, const SlabShape& 
 }
 
 int ActorProcessMain(int parent) {
-  signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole terminal group; the learner decides
+  // these reach the whole group: the learner decides (interrupt.h)
+  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) signal(signal_number, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) return 0;  // the parent died before the line above

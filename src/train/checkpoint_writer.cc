@@ -1,6 +1,5 @@
 #include "train/checkpoint_writer.h"
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -9,8 +8,22 @@
 
 namespace pawl::train {
 namespace {
-constexpr std::chrono::seconds kDeadline{300};
+constexpr std::chrono::seconds kLeastDeadline{300};
+constexpr size_t kSlowBytesPerSecond = 10'000'000;
 }  // namespace
+
+std::chrono::seconds CheckpointWriter::AllowedSeconds(size_t size_bytes) {
+  return kLeastDeadline + std::chrono::seconds(size_bytes / kSlowBytesPerSecond);
+}
+
+size_t CheckpointWriter::Job::SizeBytes() const {
+  size_t size = 0;
+  for (const auto& [path, bytes] : files) size += bytes.size();
+  for (const auto& [path, pieces] : views) {
+    for (const auto& piece : pieces) size += piece.size();
+  }
+  return size;
+}
 
 CheckpointWriter::CheckpointWriter(std::filesystem::path root, int keep)
     : root_(std::move(root)), keep_(keep), thread_([this] { Loop(); }) {}
@@ -36,9 +49,10 @@ void CheckpointWriter::Start(int64_t step, nn::CheckpointFiles files, std::vecto
 
 void CheckpointWriter::Wait() {
   std::unique_lock lock(mutex_);
-  if (!changed_.wait_for(lock, kDeadline, [this] { return !job_; })) {
+  const auto allowed = AllowedSeconds(job_ ? job_->SizeBytes() : 0);
+  if (!changed_.wait_for(lock, allowed, [this] { return !job_; })) {
     const Error error = RunError({.what = fmt::format("checkpoint {} is not written after {} s",
-                                                      job_->step, kDeadline.count()),
+                                                      job_->step, allowed.count()),
                                   .where = root_.string(),
                                   .hint = "does the disk hang?"});
     std::fprintf(stderr, "pawl: %s\n", error.what());

@@ -2,6 +2,7 @@
 // written at a time, the next waits. An error of the writer (disk full) is thrown at the next call.
 // Learner's thread calls; one own thread writes.
 #pragma once
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
@@ -23,9 +24,12 @@ class CheckpointWriter {
   // Memory behind `views` must stay as it is until Wait returns.
   void Start(int64_t step, nn::CheckpointFiles files, std::vector<int64_t> protect,
              std::function<void()> after = nullptr, nn::CheckpointViews views = {});
-  // Returns when nothing is being written; throws what the last write threw. A disk that hangs for
-  // minutes ends the program with one line: a thread inside a write cannot be given up.
+  // Returns when nothing is being written; throws what the last write threw. A disk that hangs
+  // (AllowedSeconds) ends the program with one line: a thread inside a write cannot be given up.
   void Wait();
+  // How long Wait waits for a checkpoint of this size: 300 s, and as long as a very slow disk
+  // (10 MB/s) would take.
+  static std::chrono::seconds AllowedSeconds(size_t size_bytes);
 
  private:
   struct Job {
@@ -34,6 +38,7 @@ class CheckpointWriter {
     std::vector<int64_t> protect;
     std::function<void()> after;
     nn::CheckpointViews views;
+    size_t SizeBytes() const;
   };
   void Loop();
   std::filesystem::path root_;

@@ -1,5 +1,6 @@
 #include "train/evaluate_language.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "nn/lora_files.h"
 #include "track/number_text.h"
 #include "train/language_setup.h"
+#include "train/run_checkpoints.h"
 #include "train/run_folder.h"
 
 namespace pawl::train {
@@ -43,6 +45,10 @@ std::string BaseOf(const fs::path& adapter) {
                    .expected = "base_model_name_or_path in adapter_config.json to be its folder"});
 }
 
+std::string DeviceOf(const EvaluateOptions& options) {
+  return options.device.empty() ? "cpu" : options.device;
+}
+
 struct Subject {
   LanguageConfig config;
   std::unique_ptr<text::Tokenizer> tokenizer;
@@ -59,6 +65,7 @@ Subject FromModelFolder(const fs::path& path, const EvaluateOptions& options,
   }
   Subject subject;
   subject.name = path.string();
+  subject.config.device = DeviceOf(options);
   subject.config.model.path = path.string();
   if (nn::IsAdapterFolder(path)) {
     subject.config.model.path = BaseOf(path);
@@ -81,25 +88,27 @@ Subject FromRun(const fs::path& path, const EvaluateOptions& options,
   Subject subject;
   subject.name = found.folder.string();
   core::LoadConfig(core::Table::ParseFile(run.config().string()), subject.config);
+  subject.config.device = DeviceOf(options);  // not the one it was trained on
   if (options.context > 0) subject.config.data.context = options.context;
   subject.tokenizer = text::LoadTokenizer(run.tokenizer());
   auto request = RequestOf(subject.config, *subject.tokenizer);
   request.evaluate_only = true;
   subject.learner = factory(request);
-  subject.learner->Load(
-      core::BorrowSafetensors(found.files.at("state/training.safetensors"), subject.name));
+  const auto state =
+      core::BorrowSafetensors(nn::FileIn(found.files, kTrainingState, subject.name), subject.name);
+  CheckBase(state, ChecksumOfBase(subject.config), fmt::format("evaluate '{}'", subject.name));
+  subject.learner->Load(state);
   return subject;
 }
 
 // The files of --data, or the run's own hold-out. Takes the tokenizer.
-text::TextDataset TextOf(Subject& subject, const EvaluateOptions& options, bool model_folder) {
+text::LoadedData TextOf(Subject& subject, const EvaluateOptions& options, bool model_folder) {
   auto data = subject.config.data;
   if (data.context == 0) data.context = subject.learner->info().max_positions;
   data.tokenizer = text::TokenizerKind::kModel;
-  text::TextCounts counts;
   if (!options.data.empty()) {
-    auto set = text::LoadTextFiles(options.data, data, *subject.tokenizer, counts);
-    if (!set.empty()) return set;
+    auto set = text::LoadEvalData(options.data, data, std::move(subject.tokenizer));
+    if (!set.eval->empty()) return set;
     throw UserError({.what = "nothing to evaluate on",
                      .where = "--data",
                      .expected = "a text of at least 2 tokens"});
@@ -109,14 +118,25 @@ text::TextDataset TextOf(Subject& subject, const EvaluateOptions& options, bool 
                      .where = "--data",
                      .expected = "a text file to evaluate on"});
   }
-  auto loaded = text::LoadText(data, std::move(subject.tokenizer));
-  if (!loaded.eval.empty()) return std::move(loaded.eval);
+  auto loaded = text::LoadData(data, std::move(subject.tokenizer));
+  if (!loaded.eval->empty()) return loaded;
   throw UserError({.what = "the run held no text out",
                    .where = "--data",
                    .expected = "a text file to evaluate on"});
 }
 
-void CheckContext(const text::TextDataset& text, const rlhf::LearnerInfo& info) {
+// How the text was read: as the run does, where it is one.
+const char* FormatName(const Subject& subject, const EvaluateOptions& options) {
+  auto data = subject.config.data;
+  if (!options.data.empty()) data.files = options.data;
+  const auto format = text::FormatOf(data);
+  for (const auto& [name, value] : core::EnumNames<text::DataFormat>::kTable) {
+    if (value == format) return name;
+  }
+  return "";
+}
+
+void CheckContext(const text::SequenceSource& text, const rlhf::LearnerInfo& info) {
   if (text.context() <= info.max_positions) return;
   throw UserError({.what = fmt::format("a context of {}, but the model has {} positions",
                                        text.context(), info.max_positions),
@@ -134,25 +154,30 @@ bool IsLanguagePath(const fs::path& path) {
 
 int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
                      const rlhf::LearnerFactory& factory) {
+  const std::string device = DeviceOf(options);
+  CheckDevice(device);
+  LoadDevice(device);
   const bool model_folder = IsModelFolder(path);
   Subject subject =
       model_folder ? FromModelFolder(path, options, factory) : FromRun(path, options, factory);
-  const auto text = TextOf(subject, options, model_folder);
+  const text::LoadedData data = TextOf(subject, options, model_folder);
+  const text::SequenceSource& text = *data.eval;
   CheckContext(text, subject.learner->info());
-  const auto batches = text.Spread(0, std::max<int64_t>(1, kBatchTokens / text.context()));
+  const text::SpreadBatches batches(text, 0, std::max<int64_t>(1, kBatchTokens / text.context()));
   const rlhf::LossSum sum = EvaluateBatches(*subject.learner, batches);
   const double loss = sum.loss_sum / static_cast<double>(sum.targets);
+  const char* format = FormatName(subject, options);
   if (options.json) {
-    const nlohmann::ordered_json json = {{"loss", loss},
-                                         {"perplexity", std::exp(loss)},
-                                         {"tokens", sum.targets},
-                                         {"context", text.context()},
-                                         {"checkpoint", subject.name}};
+    const nlohmann::ordered_json json = {{"loss", loss},          {"perplexity", std::exp(loss)},
+                                         {"tokens", sum.targets}, {"context", text.context()},
+                                         {"format", format},      {"checkpoint", subject.name}};
     std::printf("%s\n", json.dump().c_str());
   } else {
-    std::printf("%s\n  loss        %.4f nats per token\n  perplexity  %s\n  tokens      %lld\n",
-                subject.name.c_str(), loss, track::ShortNumber(std::exp(loss)).c_str(),
-                static_cast<long long>(sum.targets));
+    std::printf(
+        "%s\n  loss        %.4f nats per token\n  perplexity  %s\n  tokens      %lld, data.format "
+        "%s, context %lld\n",
+        subject.name.c_str(), loss, track::ShortNumber(std::exp(loss)).c_str(),
+        static_cast<long long>(sum.targets), format, static_cast<long long>(text.context()));
   }
   return 0;
 }

@@ -15,6 +15,8 @@
 namespace pawl::train {
 namespace {
 constexpr int kMaxVideoFrames = 450;
+constexpr int kEpisodes = 100;
+constexpr uint64_t kSeed = 1'000'003;
 
 void PrintJson(const Evaluation& e, const std::string& checkpoint, const std::string& env) {
   nlohmann::ordered_json json = ToJson(e);
@@ -60,13 +62,17 @@ void CheckKind(const EvaluateOptions& options, bool language) {
     throw UserError(
         {.what = fmt::format("{} for a {}", option, language ? "language model" : "policy"),
          .where = option,
-         .expected = language ? "--data FILE, --context N" : "the options of policies"});
+         .expected =
+             language ? "--data FILE, --context N, --device D" : "the options of policies"});
   };
+  if (language && options.episodes) refuse("--episodes");
+  if (language && options.seed) refuse("--seed");
   if (language && !options.video.empty()) refuse("--video");
   if (language && !options.env_id.empty()) refuse("--env");
   if (language && options.stochastic) refuse("--stochastic");
   if (!language && !options.data.empty()) refuse("--data");
   if (!language && options.context > 0) refuse("--context");
+  if (!language && !options.device.empty()) refuse("--device");
 }
 
 }  // namespace
@@ -86,7 +92,9 @@ int EvaluateCommand(const EvaluateOptions& options) {
     here.id = options.env_id;
     if (here.id != policy.env.id) here.args = {};
   }
-  const auto env = envs::MakeEnv(here, options.seed, 0);
+  const int episodes = options.episodes.value_or(kEpisodes);
+  const uint64_t seed = options.seed.value_or(kSeed);
+  const auto env = envs::MakeEnv(here, seed, 0);
   const auto differences = nn::SpecDifferences(policy.spec, env->Spec());
   if (!differences.empty()) {
     std::string list;
@@ -99,9 +107,9 @@ int EvaluateCommand(const EvaluateOptions& options) {
     CheckPicture(*env);
     CheckVideoPath(options.video);
   }
-  const auto result = Evaluate(policy, {.episodes = options.episodes,
+  const auto result = Evaluate(policy, {.episodes = episodes,
                                         .deterministic = !options.stochastic,
-                                        .seed = options.seed,
+                                        .seed = seed,
                                         .threads = core::NumCores()});
   if (options.json) {
     PrintJson(result, found.folder.string(), policy.spec.id);
@@ -109,7 +117,7 @@ int EvaluateCommand(const EvaluateOptions& options) {
     PrintTable(result, found.folder.string(), policy.spec.id, options.stochastic);
   }
   if (!options.video.empty()) {
-    RecordVideo(policy, options.seed, std::min(options.episodes, kVideoEpisodes), options.video);
+    RecordVideo(policy, seed, std::min(episodes, kVideoEpisodes), options.video);
     if (!options.json) std::printf("  video      %s\n", options.video.c_str());
   }
   return 0;

@@ -2,6 +2,7 @@
 // object, writes a video. Language models: evaluate_language.h.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,15 +12,18 @@ namespace pawl::train {
 
 struct EvaluateOptions {
   std::string path;
-  int episodes = 100;
-  uint64_t seed = 1'000'003;
-  bool stochastic = false;
   bool best = false;
   bool json = false;
-  std::string env_id;             // "" = the policy's own
-  std::string video;              // "" = none
-  std::vector<std::string> data;  // language models: text files
+  // of policies; null or "" = not given
+  std::optional<int> episodes;   // 100
+  std::optional<uint64_t> seed;  // 1000003
+  bool stochastic = false;
+  std::string env_id;  // the policy's own
+  std::string video;   // none
+  // of language models
+  std::vector<std::string> data;  // text files
   int64_t context = 0;            // 0 = the run's, or the model's positions
+  std::string device;             // "" = cpu, wherever it was trained
 };
 
 int EvaluateCommand(const EvaluateOptions& options);

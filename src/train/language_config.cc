@@ -1,6 +1,7 @@
 #include "train/language_config.h"
 
 #include <filesystem>
+#include <limits>
 
 namespace pawl::train {
 namespace {
@@ -63,6 +64,13 @@ void CheckLanguageConfig(const LanguageConfig& config) {
   rlhf::CheckLearnConfig(config.model, config.train, config.lora);
   CheckTokenizer(config);
   CheckEvaluation(config);
+  // places within a batch are 32-bit numbers
+  if (config.train.sequences * (config.data.context + 1) > std::numeric_limits<int32_t>::max()) {
+    throw UserError({.what = fmt::format("{} sequences of {} tokens are too many for one update",
+                                         config.train.sequences, config.data.context),
+                     .where = "train.sequences",
+                     .expected = "fewer than 2^31 tokens together"});
+  }
   CheckSamples(config.samples);
 }
 

@@ -60,13 +60,13 @@ void WriteModelFolder(const LanguageSetup& setup, const fs::path& folder) {
 
 std::string WriteBadUpdate(const LanguageSetup& setup, const rollout::SequenceBatch& batch,
                            const fs::path& folder) {
-  fs::create_directories(folder);
   core::WriteFileAtomic(folder / "batch.safetensors", core::ToSafetensors(BatchArrays(batch)));
   try {
     WriteModelFolder(setup, folder / "model");
   } catch (const std::exception& error) {
     PAWL_LOG_WARN("the weights before the update could not be written: {}", error.what());
-    return fmt::format("the batch is in {}", folder.string());
+    return fmt::format("the batch is in {}, the last good weights are in the last checkpoint",
+                       folder.string());
   }
   return fmt::format("last good weights and the batch are in {}", folder.string());
 }

@@ -29,8 +29,8 @@ class SampleFile {
 // A Hugging Face folder with its tokenizer; what stood there is replaced when the new one is whole.
 void WriteModelFolder(const LanguageSetup& setup, const std::filesystem::path& folder);
 
-// bad_update_N/: the batch, and the weights before it as a model folder. Returns what to add to the
-// error's message.
+// Into bad_update_N/: the batch, and the weights before it as a model folder. Returns what to add
+// to the error's message.
 std::string WriteBadUpdate(const LanguageSetup& setup, const rollout::SequenceBatch& batch,
                            const std::filesystem::path& folder);
 

@@ -3,22 +3,21 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/thread_pool.h"
 #include "kernels/cpu_info.h"
+#include "text/batch_queue.h"
+#include "track/number_text.h"
 #include "train/interrupt.h"
 #include "train/language_output.h"
 #include "train/launch.h"
 
 namespace pawl::train {
 namespace {
-constexpr const char* kTrainingState = "state/training.safetensors";
-// A larger training state is written from where it lies, while the learner waits: gigabytes twice
-// in memory would cost more.
-constexpr size_t kCopiedStateBytes = size_t{256} << 20;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMeasureSeconds = 0.05;
 
@@ -27,7 +26,7 @@ constexpr double kMeasureSeconds = 0.05;
 struct LoopState {
   int64_t updates = 0;
   int64_t tokens = 0;                                                // the model was run on
-  int64_t truncated = 0;                                             // sequences
+  int64_t truncated = 0, dropped = 0;                                // sequences
   double time_s = 0;                                                 // wall clock over all resumes
   BestScore best{.score = std::numeric_limits<double>::infinity()};  // a loss
   int64_t without_best = 0;  // evaluations since the best one
@@ -37,21 +36,23 @@ struct LoopState {
 
 class LanguageRun {
  public:
-  LanguageRun(LanguageSetup& setup, const RunFolder& folder)
+  LanguageRun(LanguageSetup& setup, const RunFolder& folder, size_t copied_state_bytes)
       : setup_(setup),
         config_(setup.config),
         folder_(folder),
         learner_(*setup.learner),
-        batches_(setup.text.train, setup.config.seed, setup.config.train.sequences),
-        checksums_{setup.text.train.Checksum(), setup.text.eval.Checksum()},
+        checksums_{setup.text.train->Checksum(), setup.text.eval->Checksum()},
+        base_checksum_(ChecksumOfBase(setup.config)),
         samples_(folder),
         output_(folder),
-        checkpoints_(folder, setup.config.checkpoint) {}
+        checkpoints_(folder, setup.config.checkpoint),
+        copied_state_bytes_(copied_state_bytes) {}
 
   int Run(bool resume);
 
  private:
-  bool LoadNewest();
+  void GoOn(bool resume);
+  void Load(const FoundCheckpoint& from);
   void Begin();
   void Update();
   algos::UpdateMetrics Learn(const text::TokenBatch& batch);
@@ -68,24 +69,22 @@ class LanguageRun {
   const LanguageConfig& config_;
   RunFolder folder_;
   rlhf::LanguageModelLearner& learner_;
-  text::ShuffledBatches batches_;
+  text::BatchCursor cursor_;        // where the run begins or goes on
   std::vector<int64_t> checksums_;  // of the text: a resume must have the same
+  int64_t base_checksum_;           // and the same model under an adapter
   std::vector<text::TokenBatch> eval_batches_;
   LoopState state_;
   SampleFile samples_;
   RunOutput output_;
   RunCheckpoints checkpoints_;
+  const size_t copied_state_bytes_;
+  std::unique_ptr<text::BatchQueue> batches_;  // made once the cursor is known
   double peak_flops_per_s_ = kNaN;
   double started_ = core::MonotonicSeconds();
 };
 
 int LanguageRun::Run(bool resume) {
-  const bool resumed = resume && LoadNewest();
-  if (!resumed) {
-    output_.CutBack(0, 0);
-    samples_.CutBack(0);
-  }
-  checkpoints_.Begin(state_.updates, resumed);
+  GoOn(resume);
   Begin();
   InstallInterruptHandler();
   while (!Done() && !state_.stopped) {
@@ -117,15 +116,22 @@ void LanguageRun::Begin() {
   const int64_t batches = config_.eval.batches;
   if (config_.eval.every_updates > 0) {
     eval_batches_ =
-        setup_.text.eval.Spread(batches * config_.train.sequences, config_.train.sequences);
+        setup_.text.eval->Spread(batches * config_.train.sequences, config_.train.sequences);
   }
   peak_flops_per_s_ = learner_.info().peak_flops_per_s;
   if (peak_flops_per_s_ == 0 && config_.device == "cpu") {
     const int threads = config_.train.threads > 0 ? config_.train.threads : core::NumCores();
     peak_flops_per_s_ = kernels::MeasureFmaRate(threads, kMeasureSeconds);
   }
-  PAWL_LOG_INFO("{} in {}: {}, {} tokens of text", Name(config_.stage), folder_.path.string(),
-                learner_.info().description, setup_.text.train.tokens());
+  text::ShuffledBatches shuffled(
+      *setup_.text.train,
+      text::BatchOptionsOf(config_.data, config_.seed, config_.train.sequences));
+  shuffled.Seek(cursor_);
+  batches_ = std::make_unique<text::BatchQueue>(std::move(shuffled), config_.data.queue_batches,
+                                                config_.data.deadline_s);
+  PAWL_LOG_INFO("{} in {}: {}, {}{} tokens of text", Name(config_.stage), folder_.path.string(),
+                learner_.info().description, setup_.text.tokens_are_estimates ? "about " : "",
+                track::CountText(setup_.text.train_tokens));
   track::ProgressOptions progress{
       .total_steps = config_.total_updates, .first_step = state_.updates, .unit = "updates"};
   progress.speed_of = "tokens";
@@ -134,11 +140,25 @@ void LanguageRun::Begin() {
   output_.Open(std::move(progress));
 }
 
-bool LanguageRun::LoadNewest() {
-  const auto found = checkpoints_.TakeNewest();
-  if (!found) return false;
-  const std::string source = found->folder.string();
-  const auto arrays = core::BorrowSafetensors(found->files.at(kTrainingState), source);
+// From the newest checkpoint, or from the start. All that may refuse comes before the first change
+// of the run.
+void LanguageRun::GoOn(bool resume) {
+  const auto from = resume ? checkpoints_.FindNewest() : std::nullopt;
+  if (from) Load(*from);
+  AcceptLength(folder_, DescribeRun(config_));
+  checkpoints_.Begin(state_.updates, from ? &*from : nullptr, state_.best);
+  output_.CutBack(state_.updates, state_.updates);
+  samples_.CutBack(state_.updates);
+  if (from) {
+    PAWL_LOG_INFO("resumed from {} ({} updates, {} tokens)", from->folder.string(), state_.updates,
+                  state_.tokens);
+  }
+}
+
+void LanguageRun::Load(const FoundCheckpoint& from) {
+  const std::string source = from.folder.string();
+  const auto arrays =
+      core::BorrowSafetensors(nn::FileIn(from.files, kTrainingState, source), source);
   if (!std::ranges::equal(arrays.Get<int64_t>("loop/data_checksums"), checksums_)) {
     throw UserError({.what = fmt::format("cannot resume '{}': the text is not what it was",
                                          folder_.path.string()),
@@ -146,23 +166,23 @@ bool LanguageRun::LoadNewest() {
                      .expected = "the files the run began with, unchanged",
                      .hint = "--run DIR starts a new run"});
   }
+  CheckBase(arrays, base_checksum_, fmt::format("resume '{}'", folder_.path.string()));
   learner_.Load(arrays);
   state_.updates = arrays.GetScalar<int64_t>("loop/updates");
   state_.tokens = arrays.GetScalar<int64_t>("loop/tokens");
   state_.truncated = arrays.GetScalar<int64_t>("loop/truncated");
+  state_.dropped = arrays.GetScalar<int64_t>("loop/dropped");
+  const auto cursor = arrays.Get<int64_t>("loop/data_cursor");
+  PAWL_CHECK_EQ(cursor.size(), 2u, "loop/data_cursor");
+  cursor_ = {.draw = cursor[0], .row = cursor[1]};
   state_.best.score = arrays.GetScalar<double>("loop/best");
   state_.best.step = arrays.GetScalar<int64_t>("loop/best_step");
   state_.without_best = arrays.GetScalar<int64_t>("loop/without_best");
   state_.stopped = arrays.GetScalar<int64_t>("loop/stopped") != 0;
-  const auto clocks = core::FromSafetensors(found->files.at("state/clocks.safetensors"), source);
+  const auto clocks = core::FromSafetensors(nn::FileIn(from.files, kClocks, source), source);
   state_.time_s = clocks.GetScalar<double>("time_s");
   state_.learning_s = clocks.GetScalar<double>("learning_s");
   state_.other_s = clocks.GetScalar<double>("other_s");
-  checkpoints_.WriteBest(state_.best);
-  output_.CutBack(state_.updates, state_.updates);
-  samples_.CutBack(state_.updates);
-  PAWL_LOG_INFO("resumed from {} ({} updates, {} tokens)", source, state_.updates, state_.tokens);
-  return true;
 }
 
 void LanguageRun::SaveCheckpoint() {
@@ -171,12 +191,15 @@ void LanguageRun::SaveCheckpoint() {
   arrays.PutScalar<int64_t>("loop/updates", state_.updates);
   arrays.PutScalar<int64_t>("loop/tokens", state_.tokens);
   arrays.PutScalar<int64_t>("loop/truncated", state_.truncated);
+  arrays.PutScalar<int64_t>("loop/dropped", state_.dropped);
+  const text::BatchCursor cursor = batches_ ? batches_->cursor() : cursor_;
+  arrays.Put<int64_t>("loop/data_cursor", std::vector<int64_t>{cursor.draw, cursor.row}, {2});
   arrays.PutScalar<double>("loop/best", state_.best.score);
   arrays.PutScalar<int64_t>("loop/best_step", state_.best.step);
   arrays.PutScalar<int64_t>("loop/without_best", state_.without_best);
   arrays.PutScalar<int64_t>("loop/stopped", state_.stopped);
   arrays.Put<int64_t>("loop/data_checksums", checksums_, {2});
-  // clocks apart, so that the training state of two equal runs is the same bytes
+  arrays.PutScalar<int64_t>(kBaseChecksum, base_checksum_);
   core::ArrayMap clocks;
   clocks.PutScalar<double>("time_s", Elapsed());
   clocks.PutScalar<double>("learning_s", state_.learning_s);
@@ -184,14 +207,14 @@ void LanguageRun::SaveCheckpoint() {
   nn::CheckpointFiles files;
   nn::CheckpointViews views;
   const core::SafetensorsPieces pieces = core::ToSafetensorsPieces(arrays);
-  if (pieces.size_bytes() <= kCopiedStateBytes) {
+  if (pieces.size_bytes() <= copied_state_bytes_) {
     files[kTrainingState] = core::ToSafetensors(arrays);
   } else {
     auto& view = views[kTrainingState];
     view.push_back(std::as_bytes(std::span(pieces.header)));
     view.insert(view.end(), pieces.data.begin(), pieces.data.end());
   }
-  files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
+  files[kClocks] = core::ToSafetensors(clocks);
   output_.Flush();  // no checkpoint before the metrics up to it are on the disk
   samples_.Flush();
   checkpoints_.Save(state_.updates, state_.updates, std::move(files), state_.best,
@@ -200,7 +223,7 @@ void LanguageRun::SaveCheckpoint() {
 
 void LanguageRun::Update() {
   const double begin = core::MonotonicSeconds();
-  const text::TokenBatch batch = batches_.Batch(state_.updates);
+  const text::TokenBatch batch = batches_->Next();
   const double made = core::MonotonicSeconds();
   const auto learned = Learn(batch);
   const double end = core::MonotonicSeconds();
@@ -208,6 +231,7 @@ void LanguageRun::Update() {
   ++state_.updates;
   state_.tokens += batch.inputs();
   state_.truncated += batch.truncated;
+  state_.dropped += batch.dropped;
   auto metrics = UpdateMetrics(learned, static_cast<double>(batch.inputs()) / (end - begin));
   const bool new_best = EvaluateDue(metrics);
   SampleDue();
@@ -228,9 +252,9 @@ algos::UpdateMetrics LanguageRun::Learn(const text::TokenBatch& batch) {
     return learner_.Update(ViewOf(batch), state_.updates, progress);
   } catch (const Error& error) {
     const auto folder = folder_.path / fmt::format("bad_update_{}", state_.updates);
-    const std::string left = WriteBadUpdate(setup_, ViewOf(batch), folder);
-    throw Error(fmt::format("update {}: {}; {}", state_.updates, error.what(), left),
-                error.exit_code());
+    const Error named(fmt::format("update {}: {}", state_.updates, error.what()),
+                      error.exit_code());
+    ThrowBadUpdate(named, folder, [&] { return WriteBadUpdate(setup_, ViewOf(batch), folder); });
   }
 }
 
@@ -250,6 +274,7 @@ track::Metrics LanguageRun::UpdateMetrics(const algos::UpdateMetrics& learned,
       metrics.end(),
       {{"mfu", flops_per_s > 0 && peak_flops_per_s_ > 0 ? flops_per_s / peak_flops_per_s_ : kNaN},
        {"truncated_sequences", static_cast<double>(state_.truncated)},
+       {"dropped_sequences", static_cast<double>(state_.dropped)},
        {"learning_s", state_.learning_s},
        {"other_s", state_.other_s}});
   return metrics;
@@ -290,38 +315,48 @@ void LanguageRun::SampleDue() {
 }
 
 void LanguageRun::EvaluateAtTheEnd(LanguageSummary& summary) {
-  if (setup_.text.eval.empty()) return;
+  if (setup_.text.eval->empty()) return;
   const int64_t per_batch = config_.train.sequences;
-  const auto batches = setup_.text.eval.Spread(config_.eval.final_batches * per_batch, per_batch);
-  output_.Closing(fmt::format("evaluating {} batches", batches.size()));
+  const text::SpreadBatches batches(*setup_.text.eval, config_.eval.final_batches * per_batch,
+                                    per_batch);
+  output_.Closing(fmt::format("evaluating {} batches", batches.batches()));
   const double begin = core::MonotonicSeconds();
   summary.evaluation = EvaluateBatches(learner_, batches, Interrupted);
   summary.evaluation_s = core::MonotonicSeconds() - begin;
 }
 
 // model/ has the last weights, best_model/ those of the best evaluation where they are others.
+// Where its checkpoint cannot be read any more the run ends without: it would never end otherwise.
 void LanguageRun::WriteModels(LanguageSummary& summary) {
   WriteModelFolder(setup_, folder_.model());
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_.best_model(), ignored);
-  if (state_.best.step < 0 || state_.best.step == state_.updates) return;
-  std::vector<std::string> skipped;
-  const auto found = FindCheckpoint(folder_.path, /*best=*/true, skipped);
-  learner_.Load(core::BorrowSafetensors(found.files.at(kTrainingState), found.folder.string()));
-  WriteModelFolder(setup_, folder_.best_model());
+  if (state_.best.step < 0 || state_.best.step == state_.updates) {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_.best_model(), ignored);  // of a shorter run
+    return;
+  }
+  try {
+    std::vector<std::string> skipped;
+    const auto found = FindCheckpoint(folder_.path, /*best=*/true, skipped);
+    const std::string source = found.folder.string();
+    learner_.Load(core::BorrowSafetensors(nn::FileIn(found.files, kTrainingState, source), source));
+  } catch (const std::exception& error) {
+    PAWL_LOG_WARN("{} is not written: {}", folder_.best_model().string(), error.what());
+    return;
+  }
+  WriteModelFolder(setup_, folder_.best_model());  // a full disk can be helped, and resumed from
   summary.best_model = true;
 }
 
 }  // namespace
 
 int TrainLanguage(const TrainOptions& options, const core::Table& table,
-                  const rlhf::LearnerFactory& factory) {
-  LanguageSetup setup = PrepareLanguage(LoadLanguageConfig(table), factory);
+                  const LanguageParts& parts) {
+  LanguageSetup setup = PrepareLanguage(LoadLanguageConfig(table), parts.factory);
   StagePlan plan;
   plan.config = DescribeRun(setup.config);
   plan.dry_run_lines = DryRunLines(setup);
   plan.run = [&](const RunFolder& folder) {
-    LanguageRun run(setup, folder);
+    LanguageRun run(setup, folder, parts.copied_state_bytes);
     return run.Run(options.resume);
   };
   return Launch(options, plan);

@@ -7,9 +7,16 @@
 
 namespace pawl::train {
 
-// As Train (train_run.h); `table` is the config with the assignments applied. The factory is
-// another one in tests.
+// What tests set otherwise.
+struct LanguageParts {
+  rlhf::LearnerFactory factory = rlhf::MakeSftLearner;
+  // A larger training state is written from where it lies, while the learner waits: gigabytes twice
+  // in memory would cost more.
+  size_t copied_state_bytes = size_t{256} << 20;
+};
+
+// As Train (train_run.h); `table` is the config with the assignments applied.
 int TrainLanguage(const TrainOptions& options, const core::Table& table,
-                  const rlhf::LearnerFactory& factory = rlhf::MakeSftLearner);
+                  const LanguageParts& parts = {});
 
 }  // namespace pawl::train

@@ -1,5 +1,9 @@
 #include "train/language_setup.h"
 
+#include <algorithm>
+
+#include "core/file.h"
+#include "core/log.h"
 #include "kernels/cuda_library.h"
 #include "track/number_text.h"
 
@@ -48,9 +52,54 @@ std::string CountsText(const text::TextCounts& counts) {
   add(counts.truncated_lines, "lines cut to the context");
   add(counts.dropped_lines, "lines dropped (nothing left to learn)");
   add(counts.empty_lines, "empty lines passed over");
+  add(counts.bad_lines, "lines skipped that are no record");
   return text;
 }
+
+std::string RecordLines(const text::LoadedData& data) {
+  const text::RecordSample& sample = data.sample;
+  std::string lines = fmt::format("  records      {} to learn from, {} held out, kind {}\n",
+                                  data.train->sequences(), data.eval->sequences(),
+                                  text::NameOf(data.records->kind()));
+  const auto add = [&](int64_t count, const char* what) {
+    if (count > 0)
+      lines += fmt::format("               {} of {} looked at {}\n", count, sample.records, what);
+  };
+  add(sample.truncated, "are cut to the context");
+  add(sample.dropped, "are dropped by a limit");
+  add(sample.prompt_differs,
+      "have a prompt whose last tokens differ from those of the prompt alone");
+  return lines;
+}
 }  // namespace
+
+int64_t ChecksumOfBase(const LanguageConfig& config) {
+  namespace fs = std::filesystem;
+  if (config.lora.rank == 0 && config.lora.path.empty()) return 0;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(config.model.path)) {
+    const fs::path& path = entry.path();
+    if (path.filename() == "config.json" || path.extension() == ".safetensors")
+      files.push_back(path);
+  }
+  std::ranges::sort(files);
+  uint32_t all = 0;
+  for (const fs::path& path : files) {
+    const std::string name = path.filename().string();
+    const uint32_t one = core::ChecksumOf(path).crc32c;
+    all = core::Crc32c(std::as_bytes(std::span(name)), all);
+    all = core::Crc32c(std::as_bytes(std::span(&one, 1)), all);
+  }
+  return all;
+}
+
+void CheckBase(const core::ArrayMap& state, int64_t checksum, const std::string& purpose) {
+  if (state.GetScalar<int64_t>(kBaseChecksum) == checksum) return;
+  throw UserError(
+      {.what = fmt::format("cannot {}: the model under its adapter is not what it was", purpose),
+       .where = "model.path",
+       .expected = "the files the run began with, unchanged"});
+}
 
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer) {
   rlhf::LearnerRequest request;
@@ -67,12 +116,14 @@ rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokeniz
 }
 
 LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerFactory& factory) {
-  // before anything of ATen runs: it asks once whether CUDA exists
-  if (config.device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
+  LoadDevice(config.device);
   std::unique_ptr<text::Tokenizer> given;
   if (config.data.tokenizer == text::TokenizerKind::kModel)
     given = text::LoadTokenizer(config.model.path);
-  auto loaded = text::LoadText(config.data, std::move(given));
+  auto loaded = text::LoadData(config.data, std::move(given));
+  for (const auto& bad : loaded.problems) {
+    PAWL_LOG_WARN("skipped {}:{}: {}", bad.file, bad.line, bad.problem.what);
+  }
   auto learner = factory(RequestOf(config, *loaded.tokenizer));
   CheckFit(config, *loaded.tokenizer, learner->info());
   std::vector<std::vector<int32_t>> prompts;
@@ -83,19 +134,22 @@ LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerF
 
 std::string DryRunLines(const LanguageSetup& setup) {
   const auto& info = setup.learner->info();
-  const auto& train = setup.text.train;
   const LanguageConfig& config = setup.config;
   std::string lines = fmt::format("  model        {}\n", info.description);
   if (info.memory_bytes > 0) {
     lines += fmt::format("  memory       about {}\n",
                          track::SizeText(static_cast<uint64_t>(info.memory_bytes)));
   }
-  lines += fmt::format("  text         {} tokens to learn from, {} held out, vocabulary {}{}\n",
-                       track::CountText(static_cast<double>(train.tokens())),
-                       track::CountText(static_cast<double>(setup.text.eval.tokens())),
-                       setup.text.tokenizer->vocab_size(), CountsText(setup.text.counts));
-  const text::ShuffledBatches batches(train, config.seed, config.train.sequences);
-  const double epochs = static_cast<double>(config.total_updates * config.train.sequences) /
+  lines += fmt::format("  text         {}{} tokens to learn from, {} held out, vocabulary {}{}\n",
+                       setup.text.tokens_are_estimates ? "about " : "",
+                       track::CountText(setup.text.train_tokens),
+                       track::CountText(setup.text.eval_tokens), setup.text.tokenizer->vocab_size(),
+                       CountsText(setup.text.counts));
+  if (setup.text.records != nullptr) lines += RecordLines(setup.text);
+  const text::ShuffledBatches batches(
+      *setup.text.train, text::BatchOptionsOf(config.data, config.seed, config.train.sequences));
+  const double epochs = static_cast<double>(config.total_updates) *
+                        static_cast<double>(config.train.sequences) /
                         static_cast<double>(batches.epoch_sequences());
   return lines + fmt::format("  updates      {} of {} sequences, {:.3g} epochs\n",
                              config.total_updates, config.train.sequences, epochs);
@@ -110,6 +164,18 @@ rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner,
   rlhf::LossSum sum;
   for (const auto& batch : batches) {
     if (stop != nullptr && stop()) break;
+    const rlhf::LossSum one = learner.Evaluate(ViewOf(batch));
+    sum.loss_sum += one.loss_sum;
+    sum.targets += one.targets;
+  }
+  return sum;
+}
+
+rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner, text::SpreadBatches batches,
+                              bool (*stop)()) {
+  rlhf::LossSum sum;
+  text::TokenBatch batch;
+  while ((stop == nullptr || !stop()) && batches.Next(batch)) {
     const rlhf::LossSum one = learner.Evaluate(ViewOf(batch));
     sum.loss_sum += one.loss_sum;
     sum.targets += one.targets;

@@ -1,25 +1,33 @@
-// What a language run starts from: the text in memory, the tokenizer, the learner. Made before the
-// run folder is touched, so that everything that does not fit is told first. Learner's thread.
+// What a language run starts from: the text or the records, the tokenizer, the learner. Made before
+// the run folder is touched, so that everything that does not fit is told first. Learner's thread.
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/safetensors.h"
 #include "rlhf/language_learner.h"
-#include "text/text_dataset.h"
+#include "text/load_data.h"
 #include "train/language_config.h"
 
 namespace pawl::train {
 
 struct LanguageSetup {
   LanguageConfig config;
-  text::LoadedText text;
+  text::LoadedData text;
   std::unique_ptr<rlhf::LanguageModelLearner> learner;
   std::vector<std::vector<int32_t>> prompts;  // of samples.prompts
 };
 
 // Throws UserError for text, model, tokenizer and prompts that do not fit each other.
 LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerFactory& factory);
+
+// Of the files of the model that adapters are trained on, whose weights no checkpoint holds; 0
+// where the training state holds them all. Reads them whole.
+int64_t ChecksumOfBase(const LanguageConfig& config);
+// Throws UserError unless it is what a training state was saved with. `purpose`: "resume 'x'".
+void CheckBase(const core::ArrayMap& state, int64_t checksum, const std::string& purpose);
+inline constexpr const char* kBaseChecksum = "loop/base_checksum";
 
 // What a learner is made from.
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer);
@@ -33,6 +41,9 @@ rollout::SequenceBatch ViewOf(const text::TokenBatch& batch);
 // there.
 rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner,
                               const std::vector<text::TokenBatch>& batches,
+                              bool (*stop)() = nullptr);
+// The same over batches that are made one by one.
+rlhf::LossSum EvaluateBatches(rlhf::LanguageModelLearner& learner, text::SpreadBatches batches,
                               bool (*stop)() = nullptr);
 
 }  // namespace pawl::train

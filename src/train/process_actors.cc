@@ -16,9 +16,11 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstring>
 #include <utility>
 
+#include "core/clock.h"
 #include "core/log.h"
 #include "train/actor_process.h"
 #include "train/actors.h"
@@ -27,7 +29,7 @@ extern char** environ;
 
 namespace pawl::train {
 namespace {
-using Clock = std::chrono::steady_clock;
+using core::Clock;
 constexpr int kMaxDeathsInARow = 10;
 // Until the set-up reply, whatever actors.deadline_s says: starting the process, loading LibTorch
 // and making the environments give no sign of life, take a second on an idle machine and many
@@ -82,10 +84,10 @@ struct Child {
   pid_t pid = -1;
   int command_fd = -1, reply_fd = -1;
   int deaths_in_a_row = 0;
-  bool waiting = false;        // a reply is due
-  double allowed_s = 0;        // for that reply, or for the next step towards it
-  Clock::time_point deadline;  // when they are over
-  uint64_t heartbeat = 0;      // at the last look
+  bool waiting = false;     // a reply is due
+  double allowed_s = 0;     // for that reply, or for the next step towards it
+  core::Deadline deadline;  // when they are over
+  uint64_t heartbeat = 0;   // at the last look
 };
 
 class ProcessActors : public ActorGroup {
@@ -146,8 +148,7 @@ class ProcessActors : public ActorGroup {
   void ExpectReply(Child& child, double allowed_s) {
     child.waiting = true;
     child.allowed_s = allowed_s;
-    child.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                        std::chrono::duration<double>(allowed_s));
+    child.deadline = core::After(allowed_s);
   }
 
   bool Send(Child& child, const ActorCommand& command) {
@@ -160,7 +161,7 @@ class ProcessActors : public ActorGroup {
     for (;;) {
       std::vector<pollfd> fds;
       std::vector<Child*> who;
-      auto deadline = Clock::time_point::max();
+      auto deadline = core::Deadline::max();
       for (Child& child : children_) {
         if (!child.waiting) continue;
         fds.push_back({.fd = child.reply_fd, .events = POLLIN, .revents = 0});
@@ -169,8 +170,8 @@ class ProcessActors : public ActorGroup {
       }
       if (fds.empty()) return;
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-      const int ready =
-          poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(0, left.count())));
+      const int64_t wait_ms = std::clamp<int64_t>(left.count(), 0, INT_MAX);
+      const int ready = poll(fds.data(), fds.size(), static_cast<int>(wait_ms));
       if (ready < 0 && errno == EINTR) continue;
       PAWL_CHECK_GE(ready, 0, "poll: {}", std::strerror(errno));
       // what poll saw is of this moment; replacing one child takes time that is not the others'

@@ -8,6 +8,7 @@
 
 namespace pawl::train {
 namespace {
+namespace fs = std::filesystem;
 // checkpoint.every_updates = 0 aims at this much work between two checkpoints
 constexpr double kWorkSeconds = 1.5;
 // and at this much for each second that handing one over took (gigabytes of a language model)
@@ -19,19 +20,31 @@ std::string BestJson(const BestScore& best) {
 }
 }  // namespace
 
-std::optional<FoundCheckpoint> RunCheckpoints::TakeNewest() {
-  std::vector<std::string> skipped;
-  auto found = NewestCheckpoint(folder_.checkpoints(), skipped);
-  for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
-  for (const auto& ref : nn::ListCheckpoints(folder_.checkpoints())) {
-    if (!found || ref.step > found->step) nn::SetCheckpointAside(ref.folder);
+std::optional<FoundCheckpoint> RunCheckpoints::FindNewest() const {
+  std::vector<std::string> refused;
+  auto found = NewestCheckpoint(folder_.checkpoints(), refused);
+  if (!found && refused.empty() && fs::exists(folder_.summary())) {
+    throw RunError({.what = fmt::format("'{}' is finished, but its checkpoints are gone",
+                                        folder_.path.string()),
+                    .hint = "nothing was changed; --run DIR starts a new run"});
   }
+  if (!found && !refused.empty()) {
+    throw RunError({.what = fmt::format("none of the {} checkpoints of '{}' can be read ({})",
+                                        refused.size(), folder_.path.string(), refused.front()),
+                    .hint = "nothing was changed; is the disk sound? --run DIR starts a new run"});
+  }
+  for (const auto& line : refused) PAWL_LOG_WARN("{}", line);
   return found;
 }
 
-void RunCheckpoints::Begin(int64_t updates, bool saved) {
+void RunCheckpoints::Begin(int64_t updates, const FoundCheckpoint* from, const BestScore& best) {
   first_ = updates;
-  last_ = saved ? updates : -1;
+  last_ = from != nullptr ? updates : -1;
+  if (from == nullptr) return;
+  for (const auto& ref : nn::ListCheckpoints(folder_.checkpoints())) {
+    if (ref.step > from->step) nn::SetCheckpointAside(ref.folder);
+  }
+  if (best.step >= 0) core::WriteFileAtomic(folder_.best(), BestJson(best));
 }
 
 bool RunCheckpoints::Due(int64_t updates) const {
@@ -59,10 +72,6 @@ void RunCheckpoints::Save(int64_t step, int64_t updates, nn::CheckpointFiles fil
   if (borrowed) writer_.Wait();
   last_ = updates;
   save_s_ = core::MonotonicSeconds() - begin;
-}
-
-void RunCheckpoints::WriteBest(const BestScore& best) const {
-  if (best.step >= 0) core::WriteFileAtomic(folder_.best(), BestJson(best));
 }
 
 }  // namespace pawl::train

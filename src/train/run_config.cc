@@ -1,5 +1,7 @@
 #include "train/run_config.h"
 
+#include "kernels/cuda_library.h"
+
 namespace pawl::train {
 namespace {
 
@@ -35,6 +37,10 @@ void CheckDevice(const std::string& device) {
   throw UserError({.what = fmt::format("device is '{}'", device),
                    .where = "device",
                    .expected = "cpu or cuda"});
+}
+
+void LoadDevice(const std::string& device) {
+  if (device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
 }
 
 }  // namespace pawl::train

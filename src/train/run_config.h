@@ -60,6 +60,9 @@ const char* Name(Stage stage);
 
 // Throws UserError unless it is cpu or cuda.
 void CheckDevice(const std::string& device);
+// Loads what the device needs. To be called before anything of ATen runs, which asks once whether
+// CUDA exists. Throws UserError where there is no such device.
+void LoadDevice(const std::string& device);
 
 }  // namespace pawl::train
 

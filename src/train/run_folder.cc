@@ -95,13 +95,35 @@ RunFolder OpenRunFolder(const fs::path& path, const RunConfig& config) {
   const RunConfig before = config.read(saved);
   const auto differences = Differences(before, config);
   if (!differences.empty()) refuse(fmt::format("{}", fmt::join(differences, "; ")));
-  if (config.length > before.length) {
-    PAWL_LOG_INFO("{} {} -> {}", config.length_key, before.length, config.length);
-    WriteConfig(folder, config);
-    std::error_code ignored;
-    fs::remove(folder.summary(), ignored);  // no longer finished
+  folder.longer = config.length > before.length;
+  if (folder.longer && StoppedEarly(folder)) {
+    throw UserError({.what = fmt::format("cannot resume '{}' to a greater {}: it stopped early, as "
+                                         "a longer run would have",
+                                         path.string(), config.length_key),
+                     .expected = "a run that went on to its end",
+                     .hint = "a new run can begin with its weights (init_from, model.path)"});
   }
   return folder;
+}
+
+void AcceptLength(const RunFolder& folder, const RunConfig& config) {
+  if (!folder.longer) return;
+  PAWL_LOG_INFO("{} grows to {}", config.length_key, config.length);
+  // in this order: a finished run has the length that its config says
+  std::error_code error;
+  fs::remove(folder.summary(), error);
+  if (error) {
+    throw RunError({.what = fmt::format("cannot remove the file ({})", error.message()),
+                    .where = folder.summary().string()});
+  }
+  WriteConfig(folder, config);
+}
+
+bool StoppedEarly(const RunFolder& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder.summary(), ignored)) return false;
+  const auto json = nlohmann::json::parse(core::ReadTextFile(folder.summary()), nullptr, false);
+  return json.is_object() && json.value("stopped_early", nlohmann::json()) == true;
 }
 
 std::optional<FoundCheckpoint> NewestCheckpoint(const fs::path& checkpoints,
@@ -122,7 +144,14 @@ FoundCheckpoint FindCheckpoint(const fs::path& path, bool best, std::vector<std:
         {.what = what, .expected = "a run folder or a checkpoint", .hint = "see pawl runs list"});
   };
   if (!fs::exists(path)) throw missing(fmt::format("'{}' does not exist", path.string()));
-  if (fs::exists(path / "index.json") || fs::exists(path / "COMMIT")) {
+  const bool checkpoint = fs::exists(path / "index.json") || fs::exists(path / "COMMIT");
+  const bool policy = fs::exists(path / "policy.json");  // the part that an actor needs
+  if (best && (checkpoint || policy)) {
+    throw UserError({.what = fmt::format("--best beside the checkpoint '{}'", path.string()),
+                     .where = "--best",
+                     .expected = "the folder of a run"});
+  }
+  if (checkpoint) {
     auto files = nn::ReadCheckpoint(path);
     const std::string name =
         path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
@@ -130,11 +159,10 @@ FoundCheckpoint FindCheckpoint(const fs::path& path, bool best, std::vector<std:
         name.starts_with("step_") ? std::strtoll(name.c_str() + 5, nullptr, 10) : 0;
     return {path, step, std::move(files)};
   }
-  if (fs::exists(path / "policy.json")) {  // the part of a checkpoint that an actor needs
-    nn::CheckpointFiles files;
-    for (const char* name : {"policy.json", "weights.safetensors"}) {
-      files[fmt::format("policy/{}", name)] = core::ReadBinaryFile(path / name);
-    }
+  if (policy) {
+    nn::MappedFiles files;
+    for (const char* name : {"policy.json", "weights.safetensors"})
+      files.emplace(fmt::format("policy/{}", name), core::MappedFile(path / name));
     return {path, 0, std::move(files)};
   }
   const fs::path root = fs::exists(path / "checkpoints") ? path / "checkpoints" : path;

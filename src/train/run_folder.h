@@ -16,6 +16,7 @@ namespace pawl::train {
 struct RunFolder {
   std::filesystem::path path;
   std::shared_ptr<const int> lock;  // of the process that writes the run
+  bool longer = false;              // opened with a greater length: see AcceptLength
   std::filesystem::path config() const { return path / "config.toml"; }
   std::filesystem::path metrics() const { return path / "metrics.jsonl"; }
   std::filesystem::path log() const { return path / "log.txt"; }
@@ -39,17 +40,23 @@ RunFolder CreateRunFolder(const std::filesystem::path& path, const RunConfig& co
 // The first of these checks alone, for --dry-run.
 void CheckRunFolderIsNew(const std::filesystem::path& path);
 
-// Opens an existing run to go on with. Throws UserError when the folder is missing or its config
-// differs in anything but a greater length (each difference named).
+// Opens an existing run to go on with; changes nothing in it. Throws UserError when the folder is
+// missing, its config differs in anything but a greater length (each difference named), or the
+// length is greater but the run ended by itself.
 RunFolder OpenRunFolder(const std::filesystem::path& path, const RunConfig& config);
+// Makes a greater length the run's own: no longer finished, then the new config. To be called once
+// nothing can refuse the resume any more.
+void AcceptLength(const RunFolder& folder, const RunConfig& config);
+// Whether summary.json says that the run ended before its length (eval.patience, eval.stop_at_*).
+bool StoppedEarly(const RunFolder& folder);
 
 // The checkpoint folder meant by a path: a checkpoint itself, or of a run the newest readable one
-// (or the best). Throws UserError when there is none; `skipped` receives a line for each damaged
-// one passed over.
+// (or the best). Throws UserError when there is none, and for `best` beside a checkpoint; `skipped`
+// receives a line for each damaged one passed over.
 struct FoundCheckpoint {
   std::filesystem::path folder;
   int64_t step = 0;
-  nn::CheckpointFiles files;
+  nn::MappedFiles files;
 };
 FoundCheckpoint FindCheckpoint(const std::filesystem::path& path, bool best,
                                std::vector<std::string>& skipped);

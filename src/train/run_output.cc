@@ -73,4 +73,16 @@ void RunOutput::WriteSummary(nlohmann::ordered_json figures) {
   track::WriteReport(folder_.path);
 }
 
+void ThrowBadUpdate(const Error& error, const std::filesystem::path& folder,
+                    const std::function<std::string()>& leave) {
+  std::string left;
+  try {
+    std::filesystem::create_directories(folder);
+    left = leave();
+  } catch (const std::exception& second) {
+    left = fmt::format("what led to it could not be written ({})", second.what());
+  }
+  throw Error(fmt::format("{}; {}", error.what(), left), error.exit_code());
+}
+
 }  // namespace pawl::train

@@ -1,11 +1,14 @@
 // What a run of any stage shows and writes beside its checkpoints: progress line, log,
 // metrics.jsonl, TensorBoard events, and at the end summary.json and report.html. Learner's thread.
 #pragma once
+#include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "core/error.h"
 #include "track/jsonl_sink.h"
 #include "track/progress_sink.h"
 #include "track/tensorboard_sink.h"
@@ -44,5 +47,11 @@ class RunOutput {
   std::unique_ptr<track::ProgressSink> progress_;
   track::Metrics last_;
 };
+
+// Throws the error of an update that failed once more, with what was left to look into it: `leave`
+// writes that to `folder`, which is made here, and says what and where it is. Whatever goes wrong
+// in there is added to the error's message, never put in its place.
+[[noreturn]] void ThrowBadUpdate(const Error& error, const std::filesystem::path& folder,
+                                 const std::function<std::string()>& leave);
 
 }  // namespace pawl::train

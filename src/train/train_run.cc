@@ -9,7 +9,6 @@
 #include "core/log.h"
 #include "core/thread_pool.h"
 #include "envs/mujoco_view.h"
-#include "kernels/cuda_library.h"
 #include "train/collector.h"
 #include "train/evaluate_policy.h"
 #include "train/evaluator.h"
@@ -110,7 +109,8 @@ class TrainRun {
   int Run(bool resume);
 
  private:
-  bool LoadNewest();
+  void GoOn(bool resume);
+  void Load(const FoundCheckpoint& from);
   void StartFresh();
   void Begin();
   void Update();
@@ -138,9 +138,7 @@ class TrainRun {
 };
 
 int TrainRun::Run(bool resume) {
-  const bool resumed = resume && LoadNewest();
-  if (!resumed) StartFresh();
-  checkpoints_.Begin(state_.updates, resumed);
+  GoOn(resume);
   Begin();
   InstallInterruptHandler();
   while (!Done() && !state_.reached_goal) {
@@ -163,8 +161,25 @@ int TrainRun::Run(bool resume) {
   return Interrupted() ? 130 : 0;
 }
 
+// From the newest checkpoint, or from the start. All that may refuse comes before the first change
+// of the run.
+void TrainRun::GoOn(bool resume) {
+  const auto from = resume ? checkpoints_.FindNewest() : std::nullopt;
+  if (from) {
+    Load(*from);
+  } else {
+    StartFresh();
+  }
+  AcceptLength(folder_, DescribeRun(config_));
+  checkpoints_.Begin(state_.updates, from ? &*from : nullptr, state_.best);
+  output_.CutBack(state_.updates, from ? collector_.env_steps() : 0);
+  if (from) {
+    PAWL_LOG_INFO("resumed from {} ({} updates, {} steps)", from->folder.string(), state_.updates,
+                  collector_.env_steps());
+  }
+}
+
 void TrainRun::StartFresh() {
-  output_.CutBack(0, 0);
   if (!config_.init_from.empty()) {
     const nn::Policy policy = InitialPolicy(config_, probe_->Spec(), shape_);
     learner_.SetWeights(policy.weights.span());
@@ -182,30 +197,22 @@ void TrainRun::Begin() {
   output_.Open({.total_steps = config_.total_steps, .first_step = collector_.env_steps()});
 }
 
-// Goes on from the newest checkpoint that reads whole; false when there is none.
-bool TrainRun::LoadNewest() {
-  const auto found = checkpoints_.TakeNewest();
-  if (!found) return false;
-  const std::string source = found->folder.string();
-  const auto arrays = core::FromSafetensors(found->files.at("state/training.safetensors"), source);
+void TrainRun::Load(const FoundCheckpoint& from) {
+  const std::string source = from.folder.string();
+  const auto arrays = core::FromSafetensors(nn::FileIn(from.files, kTrainingState, source), source);
   learner_.Load(arrays);
   collector_.Load(arrays);
   state_.updates = arrays.GetScalar<int64_t>("loop/updates");
   state_.best.score = arrays.GetScalar<double>("loop/best");
   state_.best.step = arrays.GetScalar<int64_t>("loop/best_step");
   state_.reached_goal = arrays.GetScalar<int64_t>("loop/reached_goal") != 0;
-  const auto clocks = core::FromSafetensors(found->files.at("state/clocks.safetensors"), source);
+  const auto clocks = core::FromSafetensors(nn::FileIn(from.files, kClocks, source), source);
   state_.time_s = clocks.GetScalar<double>("time_s");
   const auto seconds = clocks.Get<double>("phases");
   PAWL_CHECK_EQ(seconds.size(), 7u, "{}: phases", source);
   state_.collect = {seconds[0], seconds[1], seconds[2], seconds[3], seconds[4]};
   state_.learning_s = seconds[5];
   state_.other_s = seconds[6];
-  checkpoints_.WriteBest(state_.best);
-  output_.CutBack(state_.updates, collector_.env_steps());
-  PAWL_LOG_INFO("resumed from {} ({} updates, {} steps)", source, state_.updates,
-                collector_.env_steps());
-  return true;
 }
 
 void TrainRun::Update() {
@@ -239,16 +246,14 @@ algos::UpdateMetrics TrainRun::Learn(const rollout::TrajectoryBatch& batch, doub
     return learner_.Update(batch, state_.updates, progress);
   } catch (const Error& error) {
     const auto folder = folder_.path / fmt::format("bad_update_{}", state_.updates);
-    nn::CheckpointFiles files;
-    nn::AddPolicyFiles(CurrentPolicy(), files);
-    files["policy/rollout.safetensors"] = core::ToSafetensors(RolloutArrays(batch));
-    std::filesystem::create_directories(folder);
-    for (const auto& [name, bytes] : files) {
-      core::WriteFileAtomic(folder / std::filesystem::path(name).filename(), bytes);
-    }
-    throw Error(fmt::format("{}; last good weights and the rollout are in {}", error.what(),
-                            folder.string()),
-                error.exit_code());
+    ThrowBadUpdate(error, folder, [&] {
+      nn::CheckpointFiles files;
+      nn::AddPolicyFiles(CurrentPolicy(), files);
+      files["policy/rollout.safetensors"] = core::ToSafetensors(RolloutArrays(batch));
+      for (const auto& [name, bytes] : files)
+        core::WriteFileAtomic(folder / std::filesystem::path(name).filename(), bytes);
+      return fmt::format("last good weights and the rollout are in {}", folder.string());
+    });
   }
 }
 
@@ -347,8 +352,7 @@ void TrainRun::SaveCheckpoint() {
   arrays.PutScalar<double>("loop/best", state_.best.score);
   arrays.PutScalar<int64_t>("loop/best_step", state_.best.step);
   arrays.PutScalar<int64_t>("loop/reached_goal", state_.reached_goal);
-  files["state/training.safetensors"] = core::ToSafetensors(arrays);
-  // clocks apart, so that the training state of two equal runs is the same bytes
+  files[kTrainingState] = core::ToSafetensors(arrays);
   core::ArrayMap clocks;
   clocks.PutScalar<double>("time_s", Elapsed());
   const CollectSeconds& now = collector_.seconds();
@@ -361,7 +365,7 @@ void TrainRun::SaveCheckpoint() {
                                       state_.learning_s,
                                       state_.other_s};
   clocks.Put<double>("phases", phases, {static_cast<int64_t>(phases.size())});
-  files["state/clocks.safetensors"] = core::ToSafetensors(clocks);
+  files[kClocks] = core::ToSafetensors(clocks);
   output_.Flush();  // no checkpoint before the metrics up to it are on the disk
   checkpoints_.Save(collector_.env_steps(), state_.updates, std::move(files), state_.best);
 }
@@ -410,8 +414,7 @@ std::string CheckRun(const TrainConfig& config) {
 
 int TrainPpo(const TrainOptions& options, const core::Table& table) {
   const TrainConfig config = LoadTrainConfig(table);
-  // before anything of ATen runs: it asks once whether CUDA exists
-  if (config.device == "cuda") kernels::CudaLibrary::Load().RequireDevice();
+  LoadDevice(config.device);
   StagePlan plan;
   plan.config = DescribeRun(config);
   plan.dry_run_lines = CheckRun(config);  // before the first file is written

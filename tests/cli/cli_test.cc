@@ -232,6 +232,64 @@ TEST_F(Cli, DryRunMakesNothing) {
   EXPECT_FALSE(fs::exists(folder_ / "runs"));
 }
 
+TEST_F(Cli, ADryRunOfAResumeChecksTheRunAndChangesNothing) {
+  ExpectRefusal("train ok.toml --run nowhere --resume --dry-run", {"nowhere", "not a run folder"});
+  ASSERT_EQ(Pawl("train ok.toml --run run").exit_code, 0);
+  ExpectRefusal("train ok.toml --run run --resume --dry-run --set ppo.gamma=0.5",
+                {"the config differs", "ppo.gamma"});
+  const std::string config = core::ReadTextFile(folder_ / "run/config.toml");
+  const Result longer = Pawl("train ok.toml --run run --resume --dry-run --set total_steps=100000");
+  EXPECT_EQ(longer.exit_code, 0) << longer.err;
+  EXPECT_NE(longer.out.find("nothing was started"), std::string::npos) << longer.out;
+  EXPECT_EQ(core::ReadTextFile(folder_ / "run/config.toml"), config);
+  EXPECT_TRUE(fs::exists(folder_ / "run/summary.json"));
+}
+
+TEST_F(Cli, EvalRefusesWhatItWouldIgnore) {
+  ASSERT_EQ(Pawl("train ok.toml --run run").exit_code, 0);
+  ExpectRefusal("eval run --device cpu", {"--device", "policy"});
+  fs::path checkpoint;
+  for (const auto& entry : fs::directory_iterator(folder_ / "run/checkpoints"))
+    checkpoint = entry.path();
+  for (const fs::path& path : {checkpoint, checkpoint / "policy"})
+    ExpectRefusal("eval " + path.string() + " --best", {"--best beside the checkpoint"});
+}
+
+// The config says cuda as that of a run which was trained there.
+TEST_F(Cli, ALanguageRunTrainedOnCudaIsEvaluatedOnTheProcessors) {
+  std::ofstream text(folder_ / "a.txt");
+  for (int i = 0; i < 60; ++i) text << "the " << i % 7 << ". cat sat & ran;\n";
+  text.close();
+  std::ofstream(folder_ / "lm.toml") << R"(
+stage = "pretrain"
+total_updates = 2
+[data]
+files = ["a.txt"]
+tokenizer = "char"
+context = 16
+[model]
+width = 32
+layers = 1
+heads = 2
+[train]
+sequences = 4
+)";
+  ASSERT_EQ(Pawl("train lm.toml --run lm").exit_code, 0);
+  const Result before = Pawl("eval lm --json");
+  ASSERT_EQ(before.exit_code, 0) << before.err;
+  std::string config = core::ReadTextFile(folder_ / "lm/config.toml");
+  const std::string device = "device = \"cpu\"";
+  ASSERT_NE(config.find(device), std::string::npos);
+  std::ofstream(folder_ / "lm/config.toml")
+      << config.replace(config.find(device), device.size(), "device = \"cuda\"");
+  const Result after = Pawl("eval lm --json");
+  EXPECT_EQ(after.exit_code, 0) << after.err;
+  EXPECT_EQ(after.out, before.out);
+  ExpectRefusal("eval lm --device tpu", {"device is 'tpu'", "cpu or cuda"});
+  ExpectRefusal("eval lm --episodes 3", {"--episodes", "language model"});
+  ExpectRefusal("eval lm --seed 0", {"--seed", "language model"});
+}
+
 TEST_F(Cli, APlaceThatCannotBeWrittenIsNamed) {
   std::ofstream(folder_ / "file") << "x";
   ExpectRefusal("train ok.toml --run file/run", {"file/run"});

@@ -2,16 +2,22 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <functional>
+#include <optional>
 
 #include "core/error.h"
 
@@ -55,6 +61,21 @@ TEST_F(File, WhatIsWrittenIsRead) {
 
 TEST_F(File, FilesThatReportNoSizeAreReadToTheirEnd) {
   EXPECT_THAT(ReadTextFile("/proc/self/status"), HasSubstr("VmPeak"));
+}
+
+TEST_F(File, APipeIsRefusedWithoutWaitingForItsOtherEnd) {
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto message = [&](const auto& read) -> std::string {
+    try {
+      read();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message([&] { ReadTextFile(pipe); }), HasSubstr("a pipe, no file"));
+  EXPECT_THAT(message([&] { MappedFile mapped(pipe); }), HasSubstr("a pipe, no file"));
 }
 
 TEST_F(File, ErrorsNameThePathAndTheReason) {
@@ -129,6 +150,120 @@ TEST_F(File, AFolderWithoutWritePermissionIsOneClearLine) {
   ASSERT_TRUE(WIFEXITED(status));
   if (WEXITSTATUS(status) == 2) GTEST_SKIP() << "root cannot give up its rights here";
   EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+// From here on this process cannot exchange two names, as on a file system that knows no
+// RENAME_EXCHANGE. False where the kernel does not let it.
+bool ForbidExchange() {
+  constexpr auto kFlags =
+      static_cast<uint32_t>(offsetof(seccomp_data, args) + 4 * sizeof(uint64_t));
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kFlags),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{.len = std::size(filter), .filter = filter};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+// In a child process that cannot exchange: whether `check` holds there. Nothing where it can.
+std::optional<bool> WithoutExchange(const std::function<bool()>& check) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!ForbidExchange()) ::_exit(2);
+    ::_exit(check() ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 2) return std::nullopt;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+class Folder : public File {
+ protected:
+  // A folder of that name with one file.
+  fs::path Make(const fs::path& folder, std::string_view text) {
+    fs::create_directories(folder);
+    WriteFileSynced(folder / "a", text);
+    return folder;
+  }
+};
+
+TEST_F(Folder, IsReplacedWhole) {
+  const fs::path target = folder_ / "model";
+  for (const std::string_view text : {"one", "two"}) {
+    ReplaceFolder(target, [&](const fs::path& t) { WriteFileSynced(t / "a", text); });
+    EXPECT_EQ(ReadTextFile(target / "a"), text);
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "model.tmp"));
+  EXPECT_FALSE(fs::exists(folder_ / "model.old"));
+}
+
+TEST_F(Folder, IsReplacedWhereNamesCannotBeExchanged) {
+  const fs::path target = Make(folder_ / "model", "one");
+  const auto done = WithoutExchange([&] {
+    ReplaceFolder(target,
+                  [](const fs::path& t) { WriteFileSynced(t / "a", std::string_view("two")); });
+    return true;
+  });
+  if (!done) GTEST_SKIP() << "no system call can be forbidden here";
+  EXPECT_TRUE(*done);
+  EXPECT_EQ(ReadTextFile(target / "a"), "two");
+  EXPECT_FALSE(fs::exists(folder_ / "model.old"));
+}
+
+// The new one lies on another file system: the old one goes to .old, then the second rename fails.
+TEST_F(Folder, StaysWhereTheSecondRenameFails) {
+  const fs::path target = Make(folder_ / "model", "one");
+  const fs::path elsewhere = fs::path("/dev/shm") / folder_.filename();
+  std::error_code error;
+  if (!fs::create_directories(elsewhere, error)) GTEST_SKIP() << "no /dev/shm";
+  Make(elsewhere / "new", "two");
+  const auto done = WithoutExchange([&] {
+    const std::string said = ErrorOf([&] { CommitFolder(elsewhere / "new", target); });
+    return said.find("Invalid cross-device link") != std::string::npos;
+  });
+  fs::remove_all(elsewhere);
+  if (!done) GTEST_SKIP() << "no system call can be forbidden here";
+  EXPECT_TRUE(*done);
+  ASSERT_TRUE(fs::exists(target));
+  EXPECT_EQ(ReadTextFile(target / "a"), "one");
+}
+
+// As a process leaves it that dies between the two renames; the next try fails, too.
+TEST_F(Folder, ComesBackWhereOnlyTheOldOneIsLeft) {
+  Make(folder_ / "model.old", "one");
+  const fs::path target = folder_ / "model";
+  const fs::path elsewhere = fs::path("/dev/shm") / folder_.filename();
+  std::error_code error;
+  if (!fs::create_directories(elsewhere, error)) GTEST_SKIP() << "no /dev/shm";
+  Make(elsewhere / "new", "two");
+  EXPECT_THAT(ErrorOf([&] { CommitFolder(elsewhere / "new", target); }),
+              HasSubstr("Invalid cross-device link"));
+  fs::remove_all(elsewhere);
+  ASSERT_TRUE(fs::exists(target));
+  EXPECT_EQ(ReadTextFile(target / "a"), "one");
+  ReplaceFolder(target,
+                [](const fs::path& t) { WriteFileSynced(t / "a", std::string_view("two")); });
+  EXPECT_EQ(ReadTextFile(target / "a"), "two");
+  EXPECT_FALSE(fs::exists(folder_ / "model.old"));
+}
+
+TEST(ChecksumOf, IsThatOfTheBytesRead) {
+  const fs::path path = fs::path(::testing::TempDir()) / fmt::format("pawl_sum_{}", ::getpid());
+  std::vector<std::byte> bytes((size_t{1} << 20) + 17);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 37 + 11);
+  for (const size_t size : {size_t{0}, size_t{5}, size_t{1} << 20, bytes.size()}) {
+    const auto part = std::span(bytes).first(size);
+    WriteFileSynced(path, part);
+    EXPECT_EQ(ChecksumOf(path).size_bytes, size);
+    EXPECT_EQ(ChecksumOf(path).crc32c, Crc32c(part));
+  }
+  fs::remove(path);
 }
 
 TEST(Crc32c, MatchesPublishedValues) {

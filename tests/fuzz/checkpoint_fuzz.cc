@@ -16,10 +16,8 @@ void OneLine(const pawl::Error& error) {
 
 void ReadPolicy(std::span<const std::byte> bytes) {
   const auto split = std::find(bytes.begin(), bytes.end(), std::byte{0});
-  CheckpointFiles files;
-  files["policy/policy.json"] = {bytes.begin(), split};
-  files["policy/weights.safetensors"] = {split == bytes.end() ? split : split + 1, bytes.end()};
-  const auto policy = pawl::nn::PolicyFromFiles(files, "fuzz");
+  const auto policy = pawl::nn::ParsePolicy(
+      {bytes.begin(), split}, {split == bytes.end() ? split : split + 1, bytes.end()}, "fuzz");
   CheckpointFiles again;
   pawl::nn::AddPolicyFiles(policy, again);
 }

@@ -1,5 +1,5 @@
-// The JSON of a normalizer and a text (split at a 0 byte): either a pawl::Error of one line, or a text
-// that is UTF-8, the same with alignment and without, with places inside the original.
+// The JSON of a normalizer and a text (split at a 0 byte): either a pawl::Error of one line, or a
+// text that is UTF-8, the same with alignment and without, with places inside the original.
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>

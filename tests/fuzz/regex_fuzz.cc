@@ -1,5 +1,5 @@
-// A pattern and a text (split at a 0 byte): either a pawl::Error of one line, or matches that lie in
-// the text, at boundaries of code points, one behind the other.
+// A pattern and a text (split at a 0 byte): either a pawl::Error of one line, or matches that lie
+// in the text, at boundaries of code points, one behind the other.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

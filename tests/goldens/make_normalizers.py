@@ -40,9 +40,12 @@ NORMALIZERS = {
     "albert": N.Sequence([N.Replace("``", '"'), N.Replace("''", '"'), N.NFKD(), N.StripAccents(), N.Lowercase()]),
 }
 TEXTS = [
-    "", "a", " ", "Hello World", "  two  spaces  ", "\u00e9", "e\u0301", "\u00e9 e\u0301 \u1e69 s\u0323\u0307 s\u0307\u0323", "\ufb01\ufb03 \u2126 \u212b \u00c5", "한국어 각",
-    "\u0958 \u095c \u0344 \u0f73", "ÀÉÎÕÜ ǅ İ ẞ Σς", "``quote''  x", "\t\x01\x0b a\u200b\u2581b\ufeff\r\n", "\u00a0x\u3000", "ｆｕｌｌ ﷺ ㍍ ⅷ ½", "日本 ガ か\u3099", "q\u0307\u0323\u0323\u0307 \u0323a",
-    "a\u0315\u0300\u05ae\u0300\u0062", "\u0cd5\u0cc6\u0cc2 \u09c7\u09be", "\u1100\u1161\u11a8\u11a8 \u1100\u11a8", "\u0301abc", "é\u0301\u0301 b", "\U0001d15e \U0001f1e6 \U00011099\U000110ba", "bab b",
+    "", "a", " ", "Hello World", "  two  spaces  ", "\u00e9", "e\u0301",
+    "\u00e9 e\u0301 \u1e69 s\u0323\u0307 s\u0307\u0323", "\ufb01\ufb03 \u2126 \u212b \u00c5", "한국어 각",
+    "\u0958 \u095c \u0344 \u0f73", "ÀÉÎÕÜ ǅ İ ẞ Σς", "``quote''  x", "\t\x01\x0b a\u200b\u2581b\ufeff\r\n",
+    "\u00a0x\u3000", "ｆｕｌｌ ﷺ ㍍ ⅷ ½", "日本 ガ か\u3099", "q\u0307\u0323\u0323\u0307 \u0323a",
+    "a\u0315\u0300\u05ae\u0300\u0062", "\u0cd5\u0cc6\u0cc2 \u09c7\u09be", "\u1100\u1161\u11a8\u11a8 \u1100\u11a8",
+    "\u0301abc", "é\u0301\u0301 b", "\U0001d15e \U0001f1e6 \U00011099\U000110ba", "bab b",
 ]
 
 

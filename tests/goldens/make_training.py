@@ -21,6 +21,14 @@ OUT = pathlib.Path(__file__).resolve().parent
 SEED = 3
 FAMILIES = ["llama3", "gpt2"]
 STEPS, BATCH, LENGTH = 10, 3, 20
+HIGH_RATE, LOW_RATE, WARMUP = 3e-3, 3e-4, 2
+
+
+def rate_of(step):
+    """A warm-up of two steps, then a straight line: what the learner's schedule "linear" does (tests/rlhf)."""
+    if step < WARMUP:
+        return HIGH_RATE * (step + 1) / (WARMUP + 1)
+    return HIGH_RATE + (LOW_RATE - HIGH_RATE) * (step - WARMUP) / (STEPS - WARMUP)
 
 
 def record(family, models, out, seed):
@@ -37,7 +45,7 @@ def record(family, models, out, seed):
     tokens = torch.randint(0, model.config.vocab_size, (STEPS, BATCH, LENGTH))
     rates, losses, norms = [], [], []
     for step in range(STEPS):
-        rate = 3e-3 * min(1.0, (step + 1) / 3) * (1 - step / 20)
+        rate = rate_of(step)
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss = model(input_ids=tokens[step], labels=tokens[step]).loss

@@ -155,13 +155,19 @@ TEST_P(LmHead, WithoutAnEntropyTheLossSeesZerosAndItsDerivativeIsNotRead) {
   LmHeadLoss(with.Args(), team);
   LmHeadArgs args = without.Args();
   args.entropy = nullptr;
+  size_t seen = 0;
   const TokenLoss checked = [&](int64_t first, auto log_prob, auto entropy, auto dlog, auto dent) {
+    ASSERT_FALSE(log_prob.empty());
+    ASSERT_EQ(entropy.size(), log_prob.size());
+    ASSERT_EQ(dent.size(), log_prob.size());
+    seen += log_prob.size();
     for (float h : entropy) EXPECT_EQ(h, 0);
     for (float d : dent) EXPECT_EQ(d, 0);
     without.loss(first, log_prob, entropy, dlog, dent);
   };
   args.loss = &checked;
   LmHeadLoss(args, team);
+  EXPECT_EQ(seen, 17u);
   EXPECT_EQ(without.log_prob, with.log_prob);
   EXPECT_EQ(without.dx, with.dx);
 }

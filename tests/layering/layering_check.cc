@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 struct Layer {
   int level;
-  bool torch;  // may include LibTorch's headers
+  bool torch;  // files may include LibTorch's headers (of nn, rollout and algos: TorchFiles)
 };
 const std::map<std::string, Layer, std::less<>> kLayers = {
     {"core", {0, false}},   {"kernels", {1, false}},  {"envs", {1, false}}, {"text", {1, false}},
@@ -22,6 +22,20 @@ const std::map<std::string, Layer, std::less<>> kLayers = {
     {"rollout", {4, true}}, {"inference", {4, true}}, {"algos", {5, true}}, {"rlhf", {6, true}},
     {"train", {7, true}},   {"cli", {8, true}},
 };
+// The rest of these folders computes on our kernels alone: where bits are promised, LibTorch's
+// products and sums, whose order may change with threads and alignment, must not creep in.
+bool MayUseTorch(const fs::path& path, const std::string& folder) {
+  static const std::map<std::string, std::set<std::string>, std::less<>> kTorchFiles = {
+      {"nn", {"actor_critic", "distribution"}},
+      {"rollout", {"advantage"}},
+      {"algos", {"ppo_loss", "ppo_torch"}},
+      {"rlhf", {}},
+      {"train", {}},
+      {"cli", {}}};
+  const std::string stem = path.stem().string();
+  const auto listed = kTorchFiles.find(folder);
+  return listed == kTorchFiles.end() || stem.starts_with("torch_") || listed->second.contains(stem);
+}
 constexpr size_t kMaxSourceLines = 600;
 constexpr size_t kMaxHeaderLines = 200;
 
@@ -84,6 +98,9 @@ std::optional<std::string> Problem(const Tree& tree, const fs::path& path,
   const Layer& own = kLayers.find(folder)->second;
   if (IsTorchHeader(include.target)) {
     if (!own.torch) return "<" + include.target + ">: no torch headers in " + folder + "/";
+    if (!MayUseTorch(path, folder)) {
+      return "<" + include.target + ">: this file computes on our kernels alone";
+    }
     if (include.target == "torch/torch.h" && path.extension() != ".cc") {
       return "<torch/torch.h> is for .cc files (headers: <torch/types.h> or a forward declaration)";
     }
@@ -95,6 +112,11 @@ std::optional<std::string> Problem(const Tree& tree, const fs::path& path,
   if (target_folder == "hwy") return std::nullopt;  // Highway's own idiom: #include "hwy/highway.h"
   if (target == kLayers.end() || target_folder == include.target) {
     return "\"" + include.target + "\": not \"folder/file\" of a known folder";
+  }
+  // torch_trainer.h names no tensor: a learner may choose it
+  if (include.target.starts_with("nn/torch_") && include.target != "nn/torch_trainer.h" &&
+      !MayUseTorch(path, folder)) {
+    return "\"" + include.target + "\": this file computes on our kernels alone";
   }
   const std::string file = (target_folder == "kernels" ? "" : "src/") + include.target;
   if (!tree.contains(file)) return "\"" + include.target + "\": there is no " + file;

@@ -21,9 +21,11 @@ Tree GoodTree() {
       {"kernels/k.cc", "#include \"kernels/k.h\"\n#include HWY_TARGET_INCLUDE\n"},
       {"kernels/k.cu", "#include \"kernels/k.h\"\n"},
       {"src/envs/e.h", ""},
-      {"src/nn/CMakeLists.txt", "pawl_library(nn SOURCES\n  n.cc  # the net\n  DEPS core)\n"},
-      {"src/nn/n.h", "#include <torch/types.h>\n"},
-      {"src/nn/n.cc", "#include <torch/torch.h>\n#include \"kernels/k.h\"\n#include \"nn/n.h\"\n"},
+      {"src/nn/CMakeLists.txt", "pawl_library(nn SOURCES\n  torch_n.cc  # the net\n  DEPS core)\n"},
+      {"src/nn/n.h", ""},
+      {"src/nn/torch_n.h", "#include <torch/types.h>\n"},
+      {"src/nn/torch_n.cc",
+       "#include <torch/torch.h>\n#include \"kernels/k.h\"\n#include \"nn/torch_n.h\"\n"},
       {"tests/nn/CMakeLists.txt", "pawl_test(nn SOURCES n_test.cc)\n"},
       {"tests/nn/n_test.cc", ""},
       {"tests/fuzz/run", "targets=(f_fuzz)\n"},
@@ -62,7 +64,17 @@ TEST(LayeringCheck, TorchIsFoundWhereItMayNotBe) {
     EXPECT_THAT(With("kernels/k.h", std::string("#include <") + header + ">\n"), SizeIs(1))
         << header;
   }
-  EXPECT_THAT(With("src/nn/n.h", "#include <torch/torch.h>\n"), SizeIs(1));
+  EXPECT_THAT(With("src/nn/torch_n.h", "#include <torch/torch.h>\n"), SizeIs(1));
+}
+
+TEST(LayeringCheck, TorchIsFoundWhereBitsArePromised) {
+  const std::string include = "#include <torch/types.h>\n";
+  EXPECT_THAT(
+      With("src/nn/n.h", include),
+      ElementsAre("src/nn/n.h:1: <torch/types.h>: this file computes on our kernels alone"));
+  EXPECT_THAT(With("src/nn/n.h", "#include \"nn/torch_n.h\"\n"), SizeIs(1));
+  EXPECT_THAT(With("src/rlhf/r.h", include), SizeIs(1));
+  EXPECT_THAT(With("src/nn/distribution.h", include), IsEmpty());
 }
 
 TEST(LayeringCheck, LoggingBelowTrainIsFound) {

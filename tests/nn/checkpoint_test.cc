@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
@@ -29,6 +30,13 @@ class Checkpoint : public testing::Test {
   static CheckpointFiles Files(const std::string& text) {
     return {{"policy/a.bin", Bytes(text)}, {"state/b.bin", Bytes(text + text)}};
   }
+  // What ReadCheckpoint finds, copied.
+  static CheckpointFiles Contents(const fs::path& folder) {
+    CheckpointFiles files;
+    for (const auto& [path, file] : ReadCheckpoint(folder))
+      files[path] = {file.bytes().begin(), file.bytes().end()};
+    return files;
+  }
   std::string ReadError(const fs::path& folder) {
     try {
       ReadCheckpoint(folder);
@@ -51,7 +59,7 @@ class Checkpoint : public testing::Test {
 TEST_F(Checkpoint, ReadsBackWhatWasCommitted) {
   CommitCheckpoint(root_, 2048, Files("hello"));
   EXPECT_EQ(CheckpointFolder(root_, 2048).filename(), "step_000000002048");
-  EXPECT_EQ(ReadCheckpoint(CheckpointFolder(root_, 2048)), Files("hello"));
+  EXPECT_EQ(Contents(CheckpointFolder(root_, 2048)), Files("hello"));
 }
 
 TEST_F(Checkpoint, ListsTheNewestFirstAndOnlyCommittedOnes) {
@@ -85,6 +93,44 @@ TEST_F(Checkpoint, CutShortMissingOrUncommittedFilesAreNamed) {
   EXPECT_NE(ReadError(folder).find("b.bin"), std::string::npos);
   fs::remove(folder / "COMMIT");
   EXPECT_NE(ReadError(folder).find("COMMIT"), std::string::npos);
+}
+
+// In kB, of /proc/self/status; -1 where it does not say.
+int64_t Status(const std::string& key) {
+  std::ifstream in("/proc/self/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with(key + ":")) return std::stoll(line.substr(key.size() + 1));
+  }
+  return -1;
+}
+
+TEST_F(Checkpoint, AreReadWithoutMemoryOfTheirOwn) {
+  const std::vector<std::byte> large(size_t{64} << 20, std::byte{7});
+  CommitCheckpoint(root_, 1, {{"state/a.bin", large}});
+  const int64_t before = Status("RssAnon");
+  if (before < 0) GTEST_SKIP() << "no RssAnon here";
+  const auto files = ReadCheckpoint(CheckpointFolder(root_, 1));
+  EXPECT_TRUE(std::ranges::equal(FileIn(files, "state/a.bin", "test"), large));
+  EXPECT_LT(Status("RssAnon") - before, 16 << 10);
+  EXPECT_THROW(FileIn(files, "state/b.bin", "test"), Error);
+}
+
+TEST_F(Checkpoint, AFolderThatCannotBeListedIsNotAnEmptyOne) {
+  CommitCheckpoint(root_, 1, Files("old"));
+  EXPECT_TRUE(ListCheckpoints(root_ / "nothing").empty());
+  fs::permissions(root_, fs::perms::none);
+  const uid_t user = geteuid();
+  const bool asked = user != 0 || seteuid(65534) == 0;
+  std::string error;
+  try {
+    if (asked) ListCheckpoints(root_);
+  } catch (const Error& thrown) {
+    error = thrown.what();
+  }
+  ASSERT_EQ(seteuid(user), 0);
+  fs::permissions(root_, fs::perms::owner_all);
+  if (!asked) GTEST_SKIP() << "root cannot be another user here";
+  EXPECT_THAT(error, testing::HasSubstr("cannot list the checkpoints (Permission denied)"));
 }
 
 TEST_F(Checkpoint, AnIndexThatLeavesTheFolderIsRefused) {
@@ -124,7 +170,7 @@ TEST_F(Checkpoint, WithoutPermissionTheErrorNamesThePathAndTheOldOneStays) {
   if (!asked) GTEST_SKIP() << "root cannot be another user here";
   EXPECT_THAT(error, testing::HasSubstr((root_ / "step_000000000002.tmp").string()));
   EXPECT_THAT(error, testing::HasSubstr("Permission denied"));
-  EXPECT_EQ(ReadCheckpoint(CheckpointFolder(root_, 1)), Files("old"));
+  EXPECT_EQ(Contents(CheckpointFolder(root_, 1)), Files("old"));
 }
 
 TEST_F(Checkpoint, AFileThatCannotBeWrittenIsNamedAndTheOldOneStays) {
@@ -133,10 +179,10 @@ TEST_F(Checkpoint, AFileThatCannotBeWrittenIsNamedAndTheOldOneStays) {
   EXPECT_THAT(CommitError(2, {{"a", Bytes("x")}, {"a/b.bin", Bytes("y")}}),
               testing::HasSubstr((root_ / "step_000000000002.tmp/a/b.bin").string()));
   ASSERT_EQ(ListCheckpoints(root_).size(), 1u);
-  EXPECT_EQ(ReadCheckpoint(CheckpointFolder(root_, 1)), Files("old"));
+  EXPECT_EQ(Contents(CheckpointFolder(root_, 1)), Files("old"));
   // what is left of it is no hindrance to the next try
   CommitCheckpoint(root_, 2, Files("new"));
-  EXPECT_EQ(ReadCheckpoint(CheckpointFolder(root_, 2)), Files("new"));
+  EXPECT_EQ(Contents(CheckpointFolder(root_, 2)), Files("new"));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <bit>
 #include <numeric>
 
+#include "core/error.h"
+#include "kernels/logit_rows.h"
 #include "tests/nn/language_testing.h"
 
 namespace pawl::nn {
@@ -173,6 +175,122 @@ TEST_P(DecoderBits, ScoringAndLearningSeeTheSameLogProbabilities) {
   for (const float e : entropy) {
     EXPECT_GT(e, 0);
     EXPECT_LE(e, std::log(static_cast<float>(vocab())) * 1.0001f);
+  }
+}
+
+// The head of generation (packed weights, one token a pass) and the head of the learner, with a cap
+// in every family: the same law, the same bits.
+TEST_P(DecoderBits, GenerationHasTheLearnersLogProbabilities) {
+  for (const double cap : {0.0, 4.0}) {
+    ModelConfig config = golden_.layout->config();
+    config.logit_soft_cap = cap;
+    golden_.layout = std::make_shared<DecoderLayout>(config);
+    weights_ = std::make_unique<DecoderWeights>(golden_.layout, GetParam().compute);
+    std::copy(golden_.weights.begin(), golden_.weights.end(), weights_->master().begin());
+    weights_->Refresh(team_);
+
+    const auto batch = RandomSequences({33}, vocab(), 10);
+    const int64_t targets = CountTargets(batch.view());
+    auto trainer = MakeCpuTrainer(golden_.layout, From(golden_.weights),
+                                  {.compute = GetParam().compute, .threads = 2});
+    std::vector<float> scored(targets), generated(targets), logits(targets * vocab());
+    trainer->Score(batch.view(), scored, {});
+
+    const PackedDecoder packed(*weights_, team_);
+    const auto hidden = InChunks(batch.tokens, 1, &packed);
+    for (int64_t row = 0; row < targets; ++row) {
+      HeadLogits({.weights = *weights_, .packed = &packed}, hidden.data() + row * width(), 1,
+                 logits.data() + row * vocab(), team_);
+    }
+    kernels::LogitRowsForward({.rows = targets,
+                               .vocab = vocab(),
+                               .f32 = logits.data(),
+                               .stride = vocab(),
+                               .targets = batch.tokens.data() + 1,
+                               .log_prob = generated.data()},
+                              team_);
+    EXPECT_TRUE(SameBits(scored, generated)) << "cap " << cap;
+  }
+}
+
+// Gaps between targets leave rows out of the head alone: the other targets see what they saw.
+TEST_P(DecoderBits, WeightsThatAreNotFiniteAreRefusedByName) {
+  const auto& parameter = golden_.layout->parameters().at(3);
+  for (const float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+    auto weights = golden_.weights;
+    weights[parameter.offset + parameter.count - 1] = bad;
+    try {
+      MakeCpuTrainer(golden_.layout, From(weights), {.compute = GetParam().compute, .threads = 2});
+      ADD_FAILURE() << bad;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("'" + parameter.name + "' holds NaN or infinity"),
+                std::string::npos)
+          << error.what();
+    }
+  }
+}
+
+TEST_P(DecoderBits, GapsBetweenTargetsDoNotMoveTheOthers) {
+  const auto all = RandomSequences({20, 9, 31}, vocab(), 11);
+  auto some = all;
+  std::vector<float> kept;
+  auto trainer = MakeCpuTrainer(golden_.layout, From(golden_.weights),
+                                {.compute = GetParam().compute, .threads = 2});
+  std::vector<float> log_prob(CountTargets(all.view()));
+  trainer->Score(all.view(), log_prob, {});
+  for (size_t i = 0, target = 0; i < all.tokens.size(); ++i) {
+    if (!all.is_target[i]) continue;
+    some.is_target[i] = i % 3 != 1 && i > 6;
+    if (some.is_target[i]) kept.push_back(log_prob[target]);
+    ++target;
+  }
+  ASSERT_GT(kept.size(), 20u);
+  std::vector<float> with_gaps(CountTargets(some.view()));
+  trainer->Score(some.view(), with_gaps, {});
+  EXPECT_TRUE(SameBits(kept, with_gaps));
+}
+
+// The same promises where sequences cross blocks of 64 keys, a pass has many rows and there are
+// more threads than cores: a random model of every family with 256 positions.
+TEST_P(DecoderBits, LongSequences) {
+  ModelConfig config = golden_.layout->config();
+  config.max_positions = 256;
+  golden_.layout = std::make_shared<DecoderLayout>(config);
+  golden_.weights.assign(golden_.layout->size(), 0);
+  InitializeWeights(*golden_.layout, 0.1, 5, golden_.weights);
+  weights_ = std::make_unique<DecoderWeights>(golden_.layout, GetParam().compute);
+  std::copy(golden_.weights.begin(), golden_.weights.end(), weights_->master().begin());
+  weights_->Refresh(team_);
+
+  const std::vector<int64_t> lengths = {63, 130, 65, 200, 64, 129};
+  const PackedDecoder packed(*weights_, team_);
+  std::vector<std::vector<int32_t>> sequences;
+  std::vector<float> alone;
+  for (const int64_t length : lengths) {
+    sequences.push_back(Tokens(length, 20 + length));
+    const auto hidden = Packed({sequences.back()}, team_);
+    for (const int64_t chunk : {1, 63, 100}) {
+      EXPECT_TRUE(SameBits(hidden, InChunks(sequences.back(), chunk, &packed)))
+          << length << " tokens in chunks of " << chunk;
+    }
+    alone.insert(alone.end(), hidden.begin(), hidden.end());
+  }
+  OwnedSequences batch;
+  for (const auto& sequence : sequences) batch.Add(sequence);
+  const int64_t targets = CountTargets(batch.view());
+  std::vector<float> expected, log_prob(targets);
+  for (const int threads : {1, 3, 16}) {
+    kernels::Team team(threads);
+    EXPECT_TRUE(SameBits(alone, Packed(sequences, team))) << threads << " threads";
+    auto trainer = MakeCpuTrainer(golden_.layout, From(golden_.weights),
+                                  {.compute = GetParam().compute,
+                                   .micro_batch_tokens = threads == 3 ? 1 : 1000,
+                                   .checkpoint_activations = threads == 16,
+                                   .threads = threads});
+    trainer->Gradient(batch.view(), MeanLoss(static_cast<double>(targets)), log_prob, {});
+    const auto gradients = AllGradients(*trainer);
+    if (expected.empty()) expected = gradients;
+    EXPECT_TRUE(SameBits(expected, gradients)) << threads << " threads";
   }
 }
 

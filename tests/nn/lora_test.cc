@@ -6,6 +6,8 @@
 
 #include <bit>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/file.h"
 #include "nn/decoder.h"
@@ -134,6 +136,31 @@ TEST(Lora, AFreshAdapterIsNothingAndItsGradientReachesB) {
   }
 }
 
+// PEFT's merge_and_unload of one matrix; GPT-2's files hold it transposed.
+TEST_P(PeftParity, MergedWeightsArePefts) {
+  const auto trainer = Trainer();
+  std::vector<float> merged(base_.weights);
+  MergeLora(*trainer->Lora(), *base_.layout, merged);
+  int found = 0;
+  for (const auto& adapter : trainer->Lora()->layout().adapters()) {
+    const std::string name = "merged/" + adapter.module + ".weight";
+    if (golden_.Find(name) == nullptr) continue;
+    ++found;
+    const auto expected = golden_.Get<float>(name);
+    const bool transposed = GetParam().family == std::string("gpt2");
+    ASSERT_EQ(expected.size(), static_cast<size_t>(adapter.in * adapter.out));
+    for (int64_t o = 0; o < adapter.out; ++o) {
+      for (int64_t i = 0; i < adapter.in; ++i) {
+        const float theirs = expected[transposed ? i * adapter.out + o : o * adapter.in + i];
+        const float ours = merged[adapter.weight + o * adapter.in + i];
+        ASSERT_NEAR(ours, theirs, 1e-6 * Scale()) << name << " " << o << " " << i;
+      }
+    }
+    EXPECT_NE(merged[adapter.weight], base_.weights[adapter.weight]);
+  }
+  EXPECT_EQ(found, 1);
+}
+
 // What a bad adapter folder says: one line that names the problem.
 class BadAdapter : public testing::Test {
  protected:
@@ -171,6 +198,80 @@ TEST_F(BadAdapter, UnknownKindsAreRefusedByName) {
   EXPECT_EQ(Message(*base_.layout), "");
   Replace("\"use_dora\": false", "\"use_dora\": true");
   EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("use_dora"));
+}
+TEST_F(BadAdapter, AnInitialisationThatChangesTheBaseIsRefused) {
+  for (const std::string good : {"false", "\"gaussian\"", "\"eva\"", "\"orthogonal\""}) {
+    Replace("\"init_lora_weights\": true", "\"init_lora_weights\": " + good);
+    EXPECT_EQ(Message(*base_.layout), "") << good;
+    Replace("\"init_lora_weights\": " + good, "\"init_lora_weights\": true");
+  }
+  for (const std::string bad : {"pissa", "pissa_niter_4", "olora", "corda", "loftq", "mica"}) {
+    Replace("\"init_lora_weights\": true", "\"init_lora_weights\": \"" + bad + "\"");
+    EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("'init_lora_weights' is \"" + bad));
+    Replace("\"init_lora_weights\": \"" + bad + "\"", "\"init_lora_weights\": true");
+  }
+}
+// Every switch of PEFT's LoraConfig (0.21) is read, or says nothing about the result, or is
+// refused.
+TEST_F(BadAdapter, EverySwitchThatChangesTheResultIsRefused) {
+  const std::set<std::string> read = {"r",
+                                      "lora_alpha",
+                                      "use_rslora",
+                                      "target_modules",
+                                      "rank_pattern",
+                                      "alpha_pattern",
+                                      "modules_to_save",
+                                      "fan_in_fan_out",
+                                      "init_lora_weights",
+                                      "peft_type"};
+  const std::set<std::string> without_effect = {"auto_mapping",   "base_model_name_or_path",
+                                                "revision",       "inference_mode",
+                                                "peft_version",   "task_type",
+                                                "lora_dropout",   "loftq_config",
+                                                "corda_config",   "eva_config",
+                                                "lora_ga_config", "qalora_group_size",
+                                                "megatron_core",  "runtime_config"};
+  const fs::path file = folder_ / "adapter_config.json";
+  const auto original = nlohmann::json::parse(core::ReadTextFile(file));
+  int refused = 0;
+  for (const auto& [key, unused] : original.items()) {
+    if (read.contains(key)) continue;
+    auto changed = original;
+    changed[key] = {1};
+    core::WriteFileAtomic(file, changed.dump());
+    const std::string message = Message(*base_.layout);
+    if (without_effect.contains(key)) {
+      EXPECT_EQ(message, "") << key;
+    } else {
+      EXPECT_THAT(message, testing::HasSubstr("'" + key + "' is [1]"));
+      ++refused;
+    }
+  }
+  EXPECT_GE(refused, 18);
+}
+TEST_F(BadAdapter, ValuesOfAnotherTypeAreRefused) {
+  Replace("\"use_rslora\": false", "\"use_rslora\": 1");
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("'use_rslora' is 1"));
+  Replace("\"use_rslora\": 1", "\"use_rslora\": false");
+  Replace("\"lora_alpha\": 8", "\"lora_alpha\": null");
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("'lora_alpha' is null"));
+}
+TEST_F(BadAdapter, DeepNestingAndEndlessPatternsAreRefused) {
+  const fs::path file = folder_ / "adapter_config.json";
+  const std::string original = core::ReadTextFile(file);
+  core::WriteFileAtomic(file, "{\"peft_type\": " + std::string(500'000, '['));
+  EXPECT_NE(Message(*base_.layout), "");
+  core::WriteFileAtomic(
+      file, "{\"peft_type\": " + std::string(500'000, '[') + std::string(500'000, ']') + "}");
+  EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("nested more than"));
+  auto json = nlohmann::json::parse(original);
+  for (const std::string pattern :
+       {std::string(20'000, '(') + std::string(20'000, ')'), std::string("(.*)*(.*)*(.*)*(.*)*x"),
+        std::string("(a|b|ab)*(?=c)+["), std::string("(.+.+.+.+.+.+)+!")}) {
+    json["target_modules"] = pattern;
+    core::WriteFileAtomic(file, json.dump());
+    EXPECT_NE(Message(*base_.layout), "") << pattern.substr(0, 30);
+  }
 }
 TEST_F(BadAdapter, ATargetThatIsNotThereIsNamedWithThoseThatAre) {
   Replace("\"down_proj\"\n", "\"c_attn\"\n");

@@ -392,13 +392,16 @@ TEST(CountParameters, CountsTiedMatricesOnce) {
 TEST(TrainingFlopsPerToken, CountsProductsAndAttention) {
   const double layer = 2 * 128 * 128 + 2 * 64 * 128 + 3 * 344 * 128;
   const double head = 32000 * 128;
-  const double expected = 6 * (head + 4 * layer) + 12.0 * 4 * 128 * 100;
+  const double expected = 6 * (head + 4 * layer) + 12.0 * 4 * 128 * 50.5;
   EXPECT_EQ(TrainingFlopsPerToken(Read(kLlama), 100), expected);
   // the head multiplies, tied or not; a window bounds the keys
   EXPECT_EQ(TrainingFlopsPerToken(Read(With(R"({"tie_word_embeddings": true})")), 100), expected);
   const ModelConfig sliding =
       Read(Family("MistralForCausalLM", "mistral", R"({"sliding_window": 10})"));
-  EXPECT_EQ(TrainingFlopsPerToken(sliding, 100), expected - 12.0 * 4 * 128 * 90);
+  EXPECT_EQ(TrainingFlopsPerToken(sliding, 100), expected - 12.0 * 4 * 128 * (50.5 - 9.55));
+  // the first of two tokens sees one key, the second two; frozen weights have no gradient
+  EXPECT_EQ(TrainingFlopsPerToken(Read(kLlama), 2, /*train_all=*/false),
+            4 * (head + 4 * layer) + 12.0 * 4 * 128 * 1.5);
 }
 
 }  // namespace

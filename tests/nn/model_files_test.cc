@@ -142,6 +142,26 @@ TEST_F(ModelFiles, WhatIsWrittenIsReadInEveryDtypeAndCut) {
   }
 }
 
+TEST_F(ModelFiles, AWeightThatFloat16CannotHoldIsAnErrorNotAnInfinity) {
+  core::Buffer<float> flat = Read(Golden("llama"));
+  const DecoderLayout layout(ReadModelConfig(Golden("llama")));
+  const auto& parameter = layout.parameters().at(2);
+  flat.data()[parameter.offset] = 65519;  // the largest that rounds to 65504
+  const fs::path folder = scratch_ / "large";
+  WriteModel(folder, layout, flat.span(), {.dtype = "float16"});
+  flat.data()[parameter.offset] = 65520;
+  try {
+    WriteModel(folder, layout, flat.span(), {.dtype = "float16"});
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("'" + parameter.name + "' has values"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_EQ(Read(folder).data()[parameter.offset], 65504);  // the one before still stands
+  WriteModel(folder, layout, flat.span(), {.dtype = "bfloat16"});
+}
+
 TEST_F(ModelFiles, TheDataOfTransformersIsWrittenBackBitForBit) {
   const auto data_of = [](const fs::path& folder) {
     auto bytes = core::ReadBinaryFile(folder / "model.safetensors");

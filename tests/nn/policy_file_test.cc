@@ -25,6 +25,11 @@ Policy MakePolicy(const std::string& id, const PolicyConfig& config) {
   return policy;
 }
 
+Policy Parse(const CheckpointFiles& files) {
+  return ParsePolicy(files.at("policy/policy.json"), files.at("policy/weights.safetensors"),
+                     "test");
+}
+
 TEST(PolicyFile, ReadsBackEveryNumberOfEveryKindOfPolicy) {
   for (const auto& [id, config] : std::vector<std::pair<std::string, PolicyConfig>>{
            {"Pendulum-v1", {}},
@@ -34,7 +39,7 @@ TEST(PolicyFile, ReadsBackEveryNumberOfEveryKindOfPolicy) {
     const Policy before = MakePolicy(id, config);
     CheckpointFiles files;
     AddPolicyFiles(before, files);
-    const Policy after = PolicyFromFiles(files, "test");
+    const Policy after = Parse(files);
     EXPECT_TRUE(std::equal(before.weights.span().begin(), before.weights.span().end(),
                            after.weights.span().begin(), after.weights.span().end()));
     EXPECT_TRUE(SpecDifferences(before.spec, after.spec).empty());
@@ -55,7 +60,7 @@ TEST(PolicyFile, UnboundedActionsComeBack) {
   before.spec.action.high[0] = std::numeric_limits<double>::infinity();
   CheckpointFiles files;
   AddPolicyFiles(before, files);
-  const Policy after = PolicyFromFiles(files, "test");
+  const Policy after = Parse(files);
   EXPECT_EQ(after.spec.action.low, before.spec.action.low);
   EXPECT_EQ(after.spec.action.high, before.spec.action.high);
 }
@@ -74,12 +79,10 @@ TEST(PolicyFile, EveryDifferenceOfTheEnvironmentIsNamed) {
 TEST(PolicyFile, AMissingOrMalformedFileIsNamed) {
   CheckpointFiles files;
   AddPolicyFiles(MakePolicy("Pendulum-v1", {}), files);
-  auto without = files;
-  without.erase("policy/weights.safetensors");
-  EXPECT_THROW(PolicyFromFiles(without, "test"), Error);
+  EXPECT_THROW(PolicyFromFiles(MappedFiles(), "test"), Error);
   auto malformed = files;
   malformed["policy/policy.json"].resize(10);
-  EXPECT_THROW(PolicyFromFiles(malformed, "test"), Error);
+  EXPECT_THROW(Parse(malformed), Error);
 }
 
 }  // namespace

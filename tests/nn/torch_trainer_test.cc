@@ -73,13 +73,6 @@ TEST_P(TorchTrainer, MicroBatchesDoNotMatter) {
   }
 }
 
-TEST_P(TorchTrainer, TheLastGradientAloneCounts) {
-  const auto trainer = Torch({});
-  AllGradients(*trainer, MixedBatch(golden_, 5));
-  const OwnedSequences batch = MixedBatch(golden_, 6);
-  EXPECT_EQ(AllGradients(*trainer, batch), AllGradients(*Torch({}), batch));
-}
-
 TEST_P(TorchTrainer, ScoringAndLearningSeeTheSameLogProbabilities) {
   const OwnedSequences batch = MixedBatch(golden_, 7);
   const int64_t targets = CountTargets(batch.view());
@@ -141,23 +134,6 @@ TEST_P(TorchTrainer, CheckpointsMoveBetweenTheTrainers) {
   }
 }
 
-TEST_P(TorchTrainer, GeneratesFromTheWeightsItHasNow) {
-  const std::vector<int32_t> prompt = {3, 1, 4};
-  const auto trainer = Torch({.lora = AllLinears()});
-  const auto before = trainer->Generate(prompt, {.tokens = 20});
-  for (int64_t step = 1; step <= 3; ++step) {
-    AllGradients(*trainer, MixedBatch(golden_, 8));
-    trainer->Step({.learning_rate = 0.3}, 1, step);
-  }
-  EXPECT_NE(trainer->Generate(prompt, {.tokens = 20}), before);
-  core::ArrayMap saved;
-  trainer->Save(saved);
-  const auto cpu = MakeCpuTrainer(golden_.layout, From(golden_.weights),
-                                  {.lora = AllLinears(), .evaluate_only = true});
-  cpu->Load(saved);
-  EXPECT_EQ(trainer->Generate(prompt, {.tokens = 20}), cpu->Generate(prompt, {.tokens = 20}));
-}
-
 class TorchPeftParity : public testing::TestWithParam<PeftCase> {};
 INSTANTIATE_TEST_SUITE_P(Cases, TorchPeftParity, testing::ValuesIn(PeftCases()),
                          [](const auto& info) { return info.param.name; });
@@ -207,17 +183,6 @@ class TorchTrainerTest : public testing::Test {
   const LanguageGolden golden_ = ReadLanguageGolden("qwen2");
 };
 
-TEST_F(TorchTrainerTest, TheFirstParameterWithoutAFiniteGradientIsNamed) {
-  const auto trainer = Make({});
-  const OwnedSequences batch = MixedBatch(golden_, 1);
-  AllGradients(*trainer, batch);
-  EXPECT_EQ(trainer->NonFiniteGradient(), "");
-  std::vector<float> log_prob(CountTargets(batch.view()));
-  trainer->Gradient(batch.view(), MeanLoss(0), log_prob, {});
-  EXPECT_FALSE(std::isfinite(trainer->GradientNorm()));
-  EXPECT_EQ(trainer->NonFiniteGradient(), "model.embed_tokens.weight");
-}
-
 // The loss's view of entropy is one, whichever trainer: real where it is wanted, else zeros.
 TEST_F(TorchTrainerTest, EntropyReachesTheLossOnlyWhereItIsWanted) {
   const OwnedSequences batch = MixedBatch(golden_, 2);
@@ -239,33 +204,6 @@ TEST_F(TorchTrainerTest, EntropyReachesTheLossOnlyWhereItIsWanted) {
       norms.push_back(trainer->GradientNorm());
     }
     EXPECT_NEAR(norms[0] / norms[1], 1, 1e-5 * Scale());
-  }
-}
-
-TEST_F(TorchTrainerTest, OneMadeForEvaluationScoresAndLoadsOnly) {
-  const OwnedSequences batch = MixedBatch(golden_, 3);
-  const auto learner = Make({}), evaluator = Make({.evaluate_only = true});
-  std::vector<float> expected(CountTargets(batch.view())), scored(expected.size());
-  AllGradients(*learner, batch);
-  learner->Step({.learning_rate = 1e-2}, 1, 1);
-  core::ArrayMap saved;
-  learner->Save(saved);
-  evaluator->Load(saved);
-  learner->Score(batch.view(), expected, {});
-  evaluator->Score(batch.view(), scored, {});
-  EXPECT_EQ(scored, expected);
-  EXPECT_THROW(evaluator->Gradient(batch.view(), MeanLoss(1), scored, {}), Error);
-}
-
-TEST_F(TorchTrainerTest, TokensOutsideTheVocabularyAreRefused) {
-  const auto vocab = static_cast<int32_t>(golden_.layout->config().vocab);
-  for (const size_t at : {size_t{1}, size_t{3}}) {  // one that is read, one that is only predicted
-    OwnedSequences batch;
-    std::vector<int32_t> tokens = {1, 2, 3, 4};
-    tokens[at] = vocab;
-    batch.Add(tokens, /*prompt=*/3);
-    std::vector<float> log_prob(1);
-    EXPECT_THROW(Make({})->Score(batch.view(), log_prob, {}), Error);
   }
 }
 

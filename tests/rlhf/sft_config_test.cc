@@ -51,7 +51,21 @@ TEST(LearnConfig, ContradictionsAreNamed) {
          model.width = 64;
        }},
       {"train.min_learning_rate", [](auto&, auto& train, auto&) { train.min_learning_rate = 1; }},
-      {"lora.rank", [](auto&, auto&, auto& lora) { lora.path = "adapter"; }},
+      {"model.sliding_window", [](auto& model, auto&, auto&) { model.sliding_window = 8; }},
+      {"lora.rank is 0", [](auto&, auto&, auto& lora) { lora.alpha = 8; }},
+      {"lora.rank: 0 -> 8",
+       [](auto& model, auto&, auto& lora) {
+         model.path = "folder";
+         lora.path = "adapter";
+         lora.rank = 8;
+       }},
+      {"model.path", [](auto&, auto&, auto& lora) { lora.path = "adapter"; }},
+      {"model.dtype",
+       [](auto& model, auto&, auto& lora) {
+         model.path = "folder";
+         model.dtype = SavedDtype::kBfloat16;
+         lora.path = "adapter";
+       }},
       {"model.path", [](auto&, auto&, auto& lora) { lora.rank = 8; }},
       {"lora.target_modules",
        [](auto& model, auto&, auto& lora) {

@@ -154,8 +154,8 @@ TEST(Regex, RefusesWhatItDoesNotKnowByNameAndPlace) {
 TEST(Regex, LongRunsTakeLinearTime) {
   const std::string gpt2 =
       R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-  const std::string llama3 =
-      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const std::string llama3 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
+                             R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
   for (const std::string& pattern : {gpt2, llama3}) {
     for (const char c : {' ', 'a', '1', '.', '\n', '\''}) {
       const std::string text = std::string(1 << 20, c) + "x";
@@ -187,6 +187,7 @@ TEST(Regex, LoopsOfNothingEnd) {
   EXPECT_EQ(Pieces("(?:a*)*b", "aab"), Strings{"aab"});
   EXPECT_EQ(Pieces("(?:|a)+b", "aab"), Strings{"aab"});
   EXPECT_EQ(Pieces("(?:)*b", "ab"), Strings{"b"});
+  EXPECT_EQ(Pieces("(?:(?=a)b*)*a", "aa"), (Strings{"a", "a"}));
   EXPECT_EQ(Pieces("(?:(?:){1000}){1000}b", "ab"), Strings{"b"});
 }
 

@@ -75,6 +75,29 @@ TEST_F(ProcessActors, AStoppedOneIsFoundByItsDeadlineAndReplaced) {
   EXPECT_EQ(out.rewards, reference_.rewards);
 }
 
+// They reach the whole group of a terminal; only the learner ends a run.
+TEST_F(ProcessActors, SignalsThatEndTheLearnerGracefullyDoNotEndThem) {
+  const auto out = Collect(config_, [] {
+    for (const pid_t child : Children()) {
+      for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) kill(child, signal_number);
+    }
+  });
+  EXPECT_EQ(out.replaced, 0);
+  EXPECT_EQ(out.rewards, reference_.rewards);
+}
+
+TEST_F(ProcessActors, ADeadlineBeyondTheClockNeverPasses) {
+  TempFolder folder;
+  for (const char* deadline : {"3e9", "1e300"}) {  // more than poll, and than the clock, can count
+    const auto out = Collect(LoadTrainConfig(WriteSmallConfig(folder / "c.toml").string(),
+                                             {"actors.kind=process", "actors.count=2",
+                                              std::string("actors.deadline_s=") + deadline}),
+                             [] {});
+    EXPECT_EQ(out.replaced, 0) << deadline;
+    EXPECT_EQ(out.rewards, reference_.rewards) << deadline;
+  }
+}
+
 // The first process serves environments 0 to 3 in two blocks. When the second block's last one
 // kills it, the first block's states are already those of the segment's end: what is run again must
 // begin from the segment's start.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/file.h"
 #include "core/rng.h"
@@ -11,7 +12,7 @@
 namespace pawl::train {
 namespace {
 
-void Count() {
+void CountCall() {
   const int64_t call = FaultsOf().calls++;
   if (call == FaultsOf().kill_at_call) raise(SIGKILL);
   if (call == FaultsOf().interrupt_at_call) raise(SIGINT);
@@ -68,6 +69,12 @@ double FakeLanguageLearner::Target(int32_t before, int32_t token,
   return -std::log(p[static_cast<size_t>(token)]);
 }
 
+void FakeLanguageLearner::Count() const {
+  CountCall();
+  for (auto& values : handed_out_)
+    std::fill(values.begin(), values.end(), std::numeric_limits<float>::quiet_NaN());
+}
+
 algos::UpdateMetrics FakeLanguageLearner::Update(const rollout::SequenceBatch& batch,
                                                  int64_t update, double /*progress*/) {
   Count();
@@ -104,8 +111,9 @@ algos::UpdateMetrics FakeLanguageLearner::Update(const rollout::SequenceBatch& b
 
 void FakeLanguageLearner::Save(core::ArrayMap& out) const {
   Count();
-  out.Put<float>("weights", weights_, {vocab_, vocab_});
-  out.Put<float>("momentum", momentum_, {vocab_, vocab_});
+  handed_out_ = {weights_, momentum_};
+  out.PutView<float>("weights", handed_out_[0], {vocab_, vocab_});
+  out.PutView<float>("momentum", handed_out_[1], {vocab_, vocab_});
 }
 
 void FakeLanguageLearner::Load(const core::ArrayMap& in) {

@@ -2,6 +2,7 @@
 // stands behind the same interface as the real one, learns in milliseconds, and can be told to die
 // or to find a NaN.
 #pragma once
+#include <array>
 #include <memory>
 
 #include "rlhf/language_learner.h"
@@ -35,10 +36,13 @@ class FakeLanguageLearner : public rlhf::LanguageModelLearner {
   // Adds the gradient of one target's loss where `gradient` is given; returns the loss.
   double Target(int32_t before, int32_t token, std::vector<double>* gradient) const;
   std::vector<double> Probabilities(int32_t before, double temperature) const;
+  // At the start of every call: what the last Save handed out is a view, and no longer what it was.
+  void Count() const;
 
   rlhf::LearnerRequest request_;
   int64_t vocab_;
   std::vector<float> weights_, momentum_;  // [V, V]
+  mutable std::array<std::vector<float>, 2> handed_out_;
 };
 
 std::unique_ptr<rlhf::LanguageModelLearner> MakeFakeLearner(const rlhf::LearnerRequest& request);

@@ -4,12 +4,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/file.h"
 #include "fake_language_learner.h"
 #include "nn/checkpoint.h"
+#include "text/text_dataset.h"
 #include "track/event_file.h"
 #include "track/metric_table.h"
 #include "track/runs.h"
@@ -63,12 +66,15 @@ keep = 100
   int Run(const std::string& run, const Assignments& assignments = {}, bool resume = false,
           bool dry_run = false) {
     const std::string config = (folder_ / "c.toml").string();
+    LanguageParts parts;
+    parts.factory = MakeFakeLearner;
+    parts.copied_state_bytes = copied_state_bytes_;
     return TrainLanguage({.config_path = config,
                           .run_folder = (folder_ / run).string(),
                           .assignments = assignments,
                           .resume = resume,
                           .dry_run = dry_run},
-                         ReadConfigTable(config, assignments), MakeFakeLearner);
+                         ReadConfigTable(config, assignments), parts);
   }
   // The message of the error that Run throws.
   std::string ErrorOf(const std::string& run, const Assignments& assignments = {},
@@ -111,7 +117,7 @@ keep = 100
   std::string State(const std::string& run) {
     const auto files =
         nn::ReadCheckpoint(nn::ListCheckpoints(folder_ / run / "checkpoints").front().folder);
-    const auto& bytes = files.at("state/training.safetensors");
+    const auto bytes = files.at("state/training.safetensors").bytes();
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
   void ExpectSame(const std::string& run, const std::string& reference) {
@@ -127,8 +133,30 @@ keep = 100
     }
   }
 
-  TempFolder folder_;
+  void ExpectKilledRunsResumeTo(const std::string& reference, int64_t calls, int64_t phase);
+
+  TempFolder folder_{FastFolder()};
+  size_t copied_state_bytes_ = LanguageParts().copied_state_bytes;  // 0: states are never copied
 };
+
+constexpr int64_t kKillStride = 5;
+
+// SIGKILL at every fifth call of the learner from `phase` on.
+void LanguageRunTest::ExpectKilledRunsResumeTo(const std::string& reference, int64_t calls,
+                                               int64_t phase) {
+  SCOPED_TRACE(fmt::format("phase {}", phase));
+  for (int64_t call = phase; call < calls; call += kKillStride) {
+    const std::string run = fmt::format("killed{}", call);
+    ASSERT_TRUE(RunKilledAt(run, call)) << call;
+    EXPECT_FALSE(fs::exists(folder_ / run / "summary.json")) << call;
+    if (call % 2 == 0) RunKilledAt(run, 5, /*resume=*/true);  // and again
+    ASSERT_EQ(Run(run, {}, /*resume=*/true), 0) << call;
+    ExpectSame(run, reference);
+    EXPECT_EQ(track::ReadMetrics(folder_ / run / "metrics.jsonl").num_rows, 12u);
+    if (HasFailure()) FAIL() << "killed at call " << call;
+    fs::remove_all(folder_ / run);
+  }
+}
 
 TEST_F(LanguageRunTest, LearnsAndLeavesWhatARunLeaves) {
   ASSERT_EQ(Run("run"), 0);
@@ -168,21 +196,40 @@ TEST_F(LanguageRunTest, RepeatsBitForBitAndASeedChangesIt) {
   EXPECT_NE(Metrics("c"), Metrics("a"));
 }
 
-TEST_F(LanguageRunTest, KilledAtAnyCallARunResumesToTheSameBits) {
+// A fifth of the calls a day: which ones rotates, so that all have been killed within five days.
+// PAWL_KILL_PHASE=0..4 repeats a day's.
+int64_t KillPhase() {
+  const char* given = std::getenv("PAWL_KILL_PHASE");
+  const int64_t day = given != nullptr ? std::atoll(given) : std::time(nullptr) / (24 * 60 * 60);
+  return day % kKillStride;
+}
+
+TEST_F(LanguageRunTest, KilledAtAFifthOfItsCallsARunResumesToTheSameBits) {
   ASSERT_EQ(Run("reference"), 0);
   const int64_t calls = FaultsOf().calls;
   ASSERT_GT(calls, 40);
-  for (int64_t call = 0; call < calls; call += 5) {
-    const std::string run = fmt::format("killed{}", call);
-    ASSERT_TRUE(RunKilledAt(run, call)) << call;
-    EXPECT_FALSE(fs::exists(folder_ / run / "summary.json")) << call;
-    if (call % 2 == 0) RunKilledAt(run, 5, /*resume=*/true);  // and again
-    ASSERT_EQ(Run(run, {}, /*resume=*/true), 0) << call;
-    ExpectSame(run, "reference");
-    EXPECT_EQ(track::ReadMetrics(folder_ / run / "metrics.jsonl").num_rows, 12u);
-    if (HasFailure()) FAIL() << "killed at call " << call;
-    fs::remove_all(folder_ / run);
+  ExpectKilledRunsResumeTo("reference", calls, KillPhase());
+}
+
+// As states of gigabytes are: from views that are void at the learner's next call.
+TEST_F(LanguageRunTest, AStateThatIsNotCopiedGivesTheSameFilesKilledOrNot) {
+  ASSERT_EQ(Run("copied"), 0);
+  copied_state_bytes_ = 0;
+  FaultsOf() = {};
+  ASSERT_EQ(Run("viewed"), 0);
+  const int64_t calls = FaultsOf().calls;
+  ExpectSame("viewed", "copied");
+  const auto copied = nn::ListCheckpoints(folder_ / "copied" / "checkpoints");
+  const auto viewed = nn::ListCheckpoints(folder_ / "viewed" / "checkpoints");
+  ASSERT_EQ(viewed.size(), copied.size());
+  ASSERT_GT(copied.size(), 5u);
+  for (size_t i = 0; i < copied.size(); ++i) {
+    EXPECT_EQ(core::ReadBinaryFile(viewed[i].folder / "state/training.safetensors"),
+              core::ReadBinaryFile(copied[i].folder / "state/training.safetensors"))
+        << copied[i].step;
+    EXPECT_NO_THROW(nn::ReadCheckpoint(viewed[i].folder));
   }
+  ExpectKilledRunsResumeTo("copied", calls, (KillPhase() + 2) % kKillStride);
 }
 
 TEST_F(LanguageRunTest, InterruptedItSavesAndGoesOn) {
@@ -209,8 +256,11 @@ TEST_F(LanguageRunTest, GoesOnToALargerTotalButNotWithAnotherConfigOrText) {
   const Assignments longer = {"train.schedule=constant", "total_updates=14"};
   const std::string text = Text("text.txt");
   Put("text.txt", text + "more of the cat");
+  const auto before = FilesOf(folder_ / "run");
   EXPECT_NE(ErrorOf("run", longer, true).find("the text is not what it was"), std::string::npos);
+  EXPECT_EQ(FilesOf(folder_ / "run"), before);  // still finished, at the length it had
   Put("text.txt", text);
+  EXPECT_EQ(Run("run", {"train.schedule=constant"}, /*resume=*/true), 0);
   ASSERT_EQ(Run("run", longer, true), 0);
   EXPECT_EQ(track::ReadMetrics(folder_ / "run" / "metrics.jsonl").num_rows, 14u);
   // as a run that was to be that long from the start
@@ -232,7 +282,8 @@ TEST_F(LanguageRunTest, StopsWhenEvaluationsGetWorseAndKeepsTheBestModel) {
   // best_model/ has the weights of checkpoint 2, model/ those of the end
   std::vector<std::string> skipped;
   const auto found = FindCheckpoint(folder_ / "run", /*best=*/true, skipped);
-  const auto state = core::FromSafetensors(found.files.at("state/training.safetensors"), "best");
+  const auto state =
+      core::FromSafetensors(found.files.at("state/training.safetensors").bytes(), "best");
   const auto best =
       core::ReadSafetensors((folder_ / "run" / "best_model" / "model.safetensors").string());
   EXPECT_TRUE(std::ranges::equal(best.Get<float>("weights"), state.Get<float>("weights")));
@@ -244,9 +295,70 @@ TEST_F(LanguageRunTest, StopsWhenEvaluationsGetWorseAndKeepsTheBestModel) {
   EXPECT_EQ(Metrics("run"), before);
 }
 
+TEST_F(LanguageRunTest, EndsWithoutTheBestModelWhereItsCheckpointIsDamaged) {
+  FaultsOf().worse_after_evals = 4;
+  const Assignments patient = {"eval.patience=2", "eval.every_updates=1"};
+  ASSERT_EQ(Run("run", patient), 0);
+  ASSERT_EQ(Json("run/best.json")["step"], 2);
+  const std::string best_model = Text("run/best_model/model.safetensors");
+  fs::remove(folder_ / "run" / "summary.json");
+  const fs::path state = nn::CheckpointFolder(folder_ / "run" / "checkpoints", 2) / "state";
+  fs::resize_file(state / "training.safetensors", 10);
+  ASSERT_EQ(Run("run", patient, /*resume=*/true), 0);
+  EXPECT_EQ(Json("run/summary.json")["updates"], 4);
+  EXPECT_NE(Text("run/log.txt").find("best_model is not written: "), std::string::npos);
+  EXPECT_EQ(Text("run/best_model/model.safetensors"), best_model);  // as it was
+}
+
 TEST_F(LanguageRunTest, StopsAtTheLossItIsToReach) {
   ASSERT_EQ(Run("run", {"eval.target_loss=100"}), 0);
   EXPECT_EQ(track::ReadMetrics(folder_ / "run" / "metrics.jsonl").num_rows, 3u);
+  const auto before = FilesOf(folder_ / "run");
+  EXPECT_NE(
+      ErrorOf("run", {"eval.target_loss=100", "total_updates=20"}, true).find("stopped early"),
+      std::string::npos);
+  EXPECT_EQ(FilesOf(folder_ / "run"), before);
+}
+
+TEST_F(LanguageRunTest, CheckpointsThatAreAllRefusedLeaveTheRunAsItIs) {
+  FaultsOf().nan_at_update = 9;
+  EXPECT_THROW(Run("run"), Error);
+  FaultsOf() = {};
+  for (const auto& ref : nn::ListCheckpoints(folder_ / "run" / "checkpoints"))
+    fs::resize_file(ref.folder / "state" / "training.safetensors", 10);
+  const auto before = FilesOf(folder_ / "run");
+  const std::string error = ErrorOf("run", {}, true, /*exit_code=*/1);
+  EXPECT_NE(error.find("checkpoints of"), std::string::npos) << error;
+  EXPECT_NE(error.find("cut short"), std::string::npos) << error;
+  EXPECT_EQ(FilesOf(folder_ / "run"), before);
+}
+
+TEST_F(LanguageRunTest, AnAdaptersRunIsBoundToTheModelUnderIt) {
+  ASSERT_EQ(Run("base"), 0);
+  const fs::path model = folder_ / "base" / "model";
+  const Assignments lora = {"model.path=" + model.string(), "data.tokenizer=model", "lora.rank=4"};
+  FaultsOf().nan_at_update = 9;
+  EXPECT_THROW(Run("run", lora), Error);
+  FaultsOf() = {};
+  const std::string weights = Text("base/model/model.safetensors");
+  std::string other = weights;
+  other.back() = static_cast<char>(other.back() ^ 1);
+  Put("base/model/model.safetensors", other);
+  const auto before = FilesOf(folder_ / "run");
+  const std::string error = ErrorOf("run", lora, true);
+  for (const char* part : {"cannot resume", "not what it was", "model.path"})
+    EXPECT_NE(error.find(part), std::string::npos) << error;
+  EXPECT_EQ(FilesOf(folder_ / "run"), before);
+  EXPECT_THROW(EvaluateLanguage(folder_ / "run", {}, MakeFakeLearner), Error);
+  // the model as it was, it goes on; one that is trained whole is not asked for it
+  Put("base/model/model.safetensors", weights);
+  ASSERT_EQ(Run("run", lora, /*resume=*/true), 0);
+  const Assignments whole = {lora[0], lora[1]};
+  FaultsOf().nan_at_update = 9;
+  EXPECT_THROW(Run("whole", whole), Error);
+  FaultsOf() = {};
+  Put("base/model/model.safetensors", other);
+  EXPECT_EQ(Run("whole", whole, /*resume=*/true), 0);
 }
 
 TEST_F(LanguageRunTest, ABadNumberStopsTheRunNamesTheBatchAndLeavesIt) {
@@ -256,11 +368,37 @@ TEST_F(LanguageRunTest, ABadNumberStopsTheRunNamesTheBatchAndLeavesIt) {
     EXPECT_NE(error.find(part), std::string::npos) << error;
   const auto batch =
       core::ReadSafetensors((folder_ / "run" / "bad_update_7" / "batch.safetensors").string());
-  EXPECT_EQ(batch.Get<int32_t>("tokens").size(), 4u * 17);
-  EXPECT_EQ(batch.Get<int32_t>("starts").size(), 5u);
-  EXPECT_EQ(batch.Get<uint8_t>("is_target").size(), 4u * 17);
+  // the batch of this update and no other
+  const LanguageConfig config =
+      LoadLanguageConfig(ReadConfigTable((folder_ / "c.toml").string(), {}));
+  const auto loaded = text::LoadText(config.data, nullptr);
+  text::ShuffledBatches batches(loaded.train, config.seed, config.train.sequences);
+  const text::TokenBatch expected = batches.Batch(7);
+  ASSERT_EQ(expected.tokens.size(), 4u * 17);
+  EXPECT_TRUE(std::ranges::equal(batch.Get<int32_t>("tokens"), expected.tokens));
+  EXPECT_TRUE(std::ranges::equal(batch.Get<int32_t>("starts"), expected.starts));
+  EXPECT_TRUE(std::ranges::equal(batch.Get<uint8_t>("is_target"), expected.is_target));
   EXPECT_TRUE(fs::exists(folder_ / "run" / "bad_update_7" / "model" / "tokenizer.json"));
+  // the weights that seven updates (0 to 6) had made
+  FaultsOf() = {};
+  ASSERT_EQ(Run("every", {"checkpoint.every_updates=1"}), 0);
+  const auto state = core::FromSafetensors(
+      nn::ReadCheckpoint(nn::CheckpointFolder(folder_ / "every" / "checkpoints", 7))
+          .at("state/training.safetensors")
+          .bytes(),
+      "checkpoint 7");
+  EXPECT_EQ(state.GetScalar<int64_t>("loop/updates"), 7);
+  const auto model = core::ReadSafetensors(
+      (folder_ / "run" / "bad_update_7" / "model" / "model.safetensors").string());
+  EXPECT_TRUE(std::ranges::equal(model.Get<float>("weights"), state.Get<float>("weights")));
   EXPECT_FALSE(fs::exists(folder_ / "run" / "summary.json"));
+  // what cannot be written does not hide the error
+  fs::remove_all(folder_ / "run" / "bad_update_7");
+  Put("run/bad_update_7", "in the way");
+  FaultsOf().nan_at_update = 7;
+  const std::string again = ErrorOf("run", {}, true, /*exit_code=*/1);
+  for (const char* part : {"update 7", "bigrams.weight", "nan", "could not be written"})
+    EXPECT_NE(again.find(part), std::string::npos) << again;
   // the fault gone, it goes on
   FaultsOf() = {};
   ASSERT_EQ(Run("run", {}, /*resume=*/true), 0);
@@ -341,6 +479,33 @@ TEST_F(LanguageRunTest, EvaluatesRunsCheckpointsAndModelFolders) {
   EXPECT_TRUE(IsLanguagePath(checkpoints[1].folder));
   EXPECT_NE(evaluate(checkpoints[1].folder, {})["loss"], own["loss"]);
   EXPECT_THROW(EvaluateLanguage(folder_ / "run" / "model", {}, MakeFakeLearner), Error);
+}
+
+TEST_F(LanguageRunTest, IsEvaluatedOnTheProcessorsWhereverItWasTrained) {
+  ASSERT_EQ(Run("run"), 0);
+  std::string config = Text("run/config.toml");
+  const std::string device = "device = \"cpu\"";
+  ASSERT_NE(config.find(device), std::string::npos);
+  Put("run/config.toml", config.replace(config.find(device), device.size(), "device = \"cuda\""));
+  std::string asked;
+  const auto evaluate = [&](const fs::path& path, const std::string& on) {
+    EvaluateOptions options;
+    options.data = {(folder_ / "text.txt").string()};
+    options.device = on;
+    EXPECT_EQ(EvaluateLanguage(path, options,
+                               [&](const rlhf::LearnerRequest& request) {
+                                 asked = request.device;
+                                 return MakeFakeLearner(request);
+                               }),
+              0);
+    return asked;
+  };
+  EXPECT_EQ(evaluate(folder_ / "run", ""), "cpu");
+  EXPECT_EQ(evaluate(folder_ / "run", "cpu"), "cpu");
+  EXPECT_EQ(evaluate(folder_ / "run" / "model", ""), "cpu");
+  EvaluateOptions wrong;
+  wrong.device = "tpu";
+  EXPECT_THROW(EvaluateLanguage(folder_ / "run", wrong, MakeFakeLearner), Error);
 }
 
 TEST_F(LanguageRunTest, BadConfigsAreRefusedWithOneClearLine) {

@@ -107,6 +107,18 @@ TEST(Train, ResumeContinuesBitForBitFromAnyCheckpoint) {
   }
 }
 
+// The message of the error that a resume throws; "" where it throws none.
+std::string ResumeError(const fs::path& config, const fs::path& run,
+                        const std::vector<std::string>& assignments = {}) {
+  try {
+    RunTraining(config, run, assignments, /*resume=*/true);
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    return error.what();
+  }
+  return "";
+}
+
 // Killed after the goal was reached but before the run was closed.
 TEST(Train, ResumeAfterAnEarlyStopDoesNotTrainOn) {
   TempFolder folder;
@@ -117,6 +129,16 @@ TEST(Train, ResumeAfterAnEarlyStopDoesNotTrainOn) {
   const auto metrics = MetricsWithoutClocks(folder / "run");
   ASSERT_EQ(metrics.size(), 2u);
   const auto state = NewestState(folder / "run");
+  // nor to a greater length, which would have ended there as well
+  const auto before = FilesOf(folder / "run");
+  std::vector<std::string> longer = goal;
+  longer.push_back("total_steps=3200");
+  EXPECT_NE(ResumeError(config, folder / "run", longer).find("stopped early"), std::string::npos);
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(RunTraining(config, folder / "run", goal, /*resume=*/true), 0);
+  EXPECT_NE(testing::internal::GetCapturedStdout().find("nothing to do (it stopped early)"),
+            std::string::npos);
+  EXPECT_EQ(FilesOf(folder / "run"), before);
   fs::remove(folder / "run" / "summary.json");
   fs::remove(folder / "run" / "best.json");
   ASSERT_EQ(RunTraining(config, folder / "run", goal, /*resume=*/true), 0);
@@ -129,16 +151,59 @@ TEST(Train, ResumeAfterAnEarlyStopDoesNotTrainOn) {
 TEST(Train, NewCheckpointsStayWhereNewerOnesAreDamaged) {
   TempFolder folder;
   const auto config = WriteSmallConfig(folder / "c.toml");
-  const std::vector<std::string> keep = {"checkpoint.keep=2"};
+  const std::vector<std::string> keep = {"checkpoint.keep=3"};
   ASSERT_EQ(RunTraining(config, folder / "run", keep), 0);
   const auto state = NewestState(folder / "run");
   const auto all = nn::ListCheckpoints(folder / "run" / "checkpoints");
-  ASSERT_EQ(all.size(), 2u);
-  for (const auto& checkpoint : all) fs::resize_file(checkpoint.folder / "index.json", 3);
+  ASSERT_EQ(all.size(), 3u);
+  for (int i = 0; i < 2; ++i) fs::resize_file(all[i].folder / "index.json", 3);
   fs::remove(folder / "run" / "summary.json");
   ASSERT_EQ(RunTraining(config, folder / "run", keep, /*resume=*/true), 0);
   EXPECT_EQ(NewestState(folder / "run"), state);
-  EXPECT_EQ(nn::ListCheckpoints(folder / "run" / "checkpoints").size(), 2u);
+  EXPECT_EQ(nn::ListCheckpoints(folder / "run" / "checkpoints").size(), 3u);
+}
+
+TEST(Train, ARunWhoseCheckpointsAreAllRefusedIsLeftAsItIs) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  const auto run = folder / "run";
+  ASSERT_EQ(RunTraining(config, run), 0);
+  const auto all = nn::ListCheckpoints(run / "checkpoints");
+  for (const auto& checkpoint : all) fs::resize_file(checkpoint.folder / "index.json", 3);
+  for (const bool finished : {true, false}) {
+    if (!finished) fs::remove(run / "summary.json");
+    const auto before = FilesOf(run);
+    const std::string error = ResumeError(config, run, {"total_steps=3200"});
+    EXPECT_NE(error.find(fmt::format("none of the {} checkpoints", all.size())), std::string::npos)
+        << error;
+    EXPECT_NE(error.find("step_000000001792"), std::string::npos) << error;  // the newest
+    EXPECT_EQ(FilesOf(run), before);
+  }
+}
+
+TEST(Train, AFinishedRunWithoutItsCheckpointsDoesNotBeginAgain) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  ASSERT_EQ(RunTraining(config, folder / "run"), 0);
+  fs::remove_all(folder / "run" / "checkpoints");
+  const auto before = FilesOf(folder / "run");
+  EXPECT_NE(ResumeError(config, folder / "run", {"total_steps=3200"}).find("are gone"),
+            std::string::npos);
+  EXPECT_EQ(FilesOf(folder / "run"), before);
+}
+
+TEST(Train, WhatCannotBeWrittenOfABadUpdateDoesNotHideItsError) {
+  TempFolder folder;
+  const auto config = WriteSmallConfig(folder / "c.toml");
+  const std::vector<std::string> bad = {"ppo.learning_rate=1e10", "ppo.max_grad_norm=0"};
+  EXPECT_THROW(RunTraining(config, folder / "run", bad), Error);
+  const auto left = folder / "run" / "bad_update_0";
+  ASSERT_TRUE(fs::exists(left / "rollout.safetensors"));
+  fs::remove_all(left);
+  std::ofstream(left) << "in the way";
+  const std::string error = ResumeError(config, folder / "run", bad);
+  EXPECT_NE(error.find("not finite at gradient step"), std::string::npos) << error;
+  EXPECT_NE(error.find("could not be written"), std::string::npos) << error;
 }
 
 TEST(Train, AFirstPolicyMustFitTheRun) {
@@ -154,7 +219,7 @@ TEST(Train, AFirstPolicyMustFitTheRun) {
   }
 }
 
-nn::CheckpointFiles NewestFiles(const fs::path& run) {
+nn::MappedFiles NewestFiles(const fs::path& run) {
   return nn::ReadCheckpoint(nn::ListCheckpoints(run / "checkpoints").front().folder);
 }
 nn::Policy NewestPolicy(const fs::path& run) {
@@ -175,7 +240,7 @@ TEST(Train, AFirstPolicyGivesItsWeightsAndItsStatistics) {
   const nn::Policy first = NewestPolicy(folder / "first"), next = NewestPolicy(folder / "next");
   EXPECT_TRUE(std::ranges::equal(next.weights.span(), first.weights.span()));
   const auto files = NewestFiles(folder / "next");
-  const auto state = core::FromSafetensors(files.at("state/training.safetensors"), "test");
+  const auto state = core::FromSafetensors(files.at("state/training.safetensors").bytes(), "test");
   // 8 observations of the resets and 256 of the steps come to the 10,000 that the first policy
   // counts for; there is no warm-up
   EXPECT_NEAR(state.GetScalar<double>("statistics/count"), 1e4 + 264, 1e-6);

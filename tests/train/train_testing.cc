@@ -17,8 +17,17 @@
 namespace pawl::train {
 namespace fs = std::filesystem;
 
-TempFolder::TempFolder() {
-  std::string name = (fs::temp_directory_path() / "pawl-train-XXXXXX").string();
+fs::path FastFolder() {
+  constexpr uintmax_t kRoom = uintmax_t{256} << 20;
+  const fs::path memory = "/dev/shm";
+  std::error_code error;
+  const auto space = fs::space(memory, error);
+  const bool usable = !error && space.available >= kRoom && access(memory.c_str(), W_OK) == 0;
+  return usable ? memory : fs::temp_directory_path();
+}
+
+TempFolder::TempFolder(const fs::path& root) {
+  std::string name = (root / "pawl-train-XXXXXX").string();
   PAWL_CHECK(mkdtemp(name.data()) != nullptr, "no temporary folder");
   path_ = name;
 }
@@ -53,6 +62,16 @@ video = false
   return path;
 }
 
+std::map<std::string, std::string> FilesOf(const fs::path& run) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(run)) {
+    const std::string name = fs::relative(entry.path(), run).string();
+    if (entry.is_regular_file() && name != "log.txt")
+      files[name] = core::ReadTextFile(entry.path());
+  }
+  return files;
+}
+
 int RunTraining(const fs::path& config, const fs::path& run, std::vector<std::string> assignments,
                 bool resume) {
   return Train({.config_path = config.string(),
@@ -82,7 +101,7 @@ std::string NewestState(const fs::path& run) {
   std::string all;
   for (const char* name :
        {"policy/policy.json", "policy/weights.safetensors", "state/training.safetensors"}) {
-    const auto& bytes = files.at(name);
+    const auto bytes = files.at(name).bytes();
     all.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   return all;

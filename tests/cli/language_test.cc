@@ -1,0 +1,259 @@
+// A language model through the real program: trained, killed, resumed, evaluated, adapted.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/error.h"
+#include "core/file.h"
+
+namespace pawl {
+namespace {
+namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
+using Json = nlohmann::json;
+
+constexpr int kUpdates = 30;
+
+// A few thousand words of a language with a grammar.
+std::string Sentences(int count, unsigned state) {
+  const char* words[] = {"the", "cat", "dog", "sees", "runs", "a", "red", "old", "house", "far"};
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    for (int j = 0; j < 5; ++j) {
+      state = state * 1664525 + 1013904223;
+      text += std::string(words[state >> 24 & 7 ? (state >> 16) % 10 : 0]) + (j < 4 ? " " : ".\n");
+    }
+  }
+  return text;
+}
+
+// In memory where there is room: a SIGKILL loses nothing that the kernel has been given, and waits
+// for a disk would be most of the time.
+fs::path FastFolder() {
+  std::error_code error;
+  const auto space = fs::space("/dev/shm", error);
+  const bool usable =
+      !error && space.available >= uintmax_t{256} << 20 && access("/dev/shm", W_OK) == 0;
+  return usable ? fs::path("/dev/shm") : fs::temp_directory_path();
+}
+
+class LanguageCli : public testing::Test {
+ protected:
+  LanguageCli() {
+    std::string name = (FastFolder() / "pawl-language-XXXXXX").string();
+    PAWL_CHECK(mkdtemp(name.data()) != nullptr, "no temporary folder");
+    folder_ = name;
+    Put("text.txt", Sentences(400, 1));
+    Put("held_out.txt", Sentences(40, 2));
+    const std::string common = fmt::format(R"(
+seed = 3
+total_updates = {}
+[data]
+files = ["text.txt"]
+eval_files = ["held_out.txt"]
+context = 24
+[train]
+sequences = 4
+learning_rate = 1e-2
+warmup_updates = 5
+threads = 1
+[eval]
+every_updates = 6
+batches = 3
+[samples]
+every_updates = 10
+prompts = ["the "]
+tokens = 30
+[checkpoint]
+every_updates = 2
+)",
+                                           kUpdates);
+    Put("new.toml",
+        "stage = \"pretrain\"" + common + "[model]\nwidth = 32\nlayers = 2\nheads = 2\n");
+    Put("adapt.toml", "stage = \"sft\"" + common);
+  }
+  ~LanguageCli() override { fs::remove_all(folder_); }
+
+  void Put(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+  }
+  std::string Text(const std::string& path) const { return core::ReadTextFile(folder_ / path); }
+
+  pid_t Start(const Arguments& arguments) const {
+    std::fflush(nullptr);
+    const pid_t child = fork();
+    if (child != 0) return child;
+    if (chdir(folder_.c_str()) != 0 || std::freopen("out.txt", "w", stdout) == nullptr ||
+        std::freopen("err.txt", "w", stderr) == nullptr) {
+      _exit(127);
+    }
+    std::vector<char*> argv = {const_cast<char*>(PAWL_BINARY)};
+    for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    execv(PAWL_BINARY, argv.data());
+    _exit(127);
+  }
+  int Pawl(const Arguments& arguments) const {
+    int status = 0;
+    waitpid(Start(arguments), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  Json Evaluate(const Arguments& arguments) const {
+    Arguments all = {"eval", "--json"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    EXPECT_EQ(Pawl(all), 0) << Text("err.txt");
+    return Json::parse(Text("out.txt"));
+  }
+
+  int64_t NewestCommit(const std::string& run) const {
+    int64_t newest = -1;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder_ / run / "checkpoints", error)) {
+      const std::string name = entry.path().filename().string();
+      const bool whole = name.starts_with("step_") && entry.path().extension().empty() &&
+                         fs::exists(entry.path() / "COMMIT", error);
+      if (whole) newest = std::max<int64_t>(newest, std::atoll(name.c_str() + 5));
+    }
+    return newest;
+  }
+  // Starts or resumes a run and kills it once it has saved `updates`. False: it was done before.
+  bool KillAt(const std::string& run, Arguments train, int64_t updates) {
+    if (fs::exists(folder_ / run / "config.toml")) train.push_back("--resume");
+    const pid_t child = Start(train);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+    int status = 0;
+    while (NewestCommit(run) < updates) {
+      if (waitpid(child, &status, WNOHANG) == child) {
+        EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << Text("err.txt");
+        return false;
+      }
+      if (std::chrono::steady_clock::now() > deadline) {
+        ADD_FAILURE() << "nothing was saved within two minutes";
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status);
+  }
+
+  // Every line without its times and speeds.
+  std::vector<Json> Metrics(const std::string& run) const {
+    std::vector<Json> rows;
+    std::ifstream in(folder_ / run / "metrics.jsonl");
+    for (std::string line; std::getline(in, line);) rows.push_back(WithoutTimes(Json::parse(line)));
+    return rows;
+  }
+  static Json WithoutTimes(Json json) {
+    for (auto it = json.begin(); it != json.end();) {
+      const std::string& key = it.key();
+      const bool time = key.ends_with("_s") || key.ends_with("_bytes") || key == "mfu";
+      it = time ? json.erase(it) : std::next(it);
+    }
+    return json;
+  }
+  // All files of a folder, by relative path.
+  std::map<std::string, std::string> Files(const std::string& path) const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / path)) {
+      if (entry.is_regular_file())
+        files[fs::relative(entry.path(), folder_ / path)] = core::ReadTextFile(entry.path());
+    }
+    return files;
+  }
+  void ExpectSame(const std::string& run, const std::string& reference) const {
+    const auto metrics = Metrics(reference);
+    ASSERT_EQ(metrics.size(), static_cast<size_t>(kUpdates));
+    EXPECT_EQ(Metrics(run), metrics);
+    EXPECT_EQ(Text(run + "/samples.jsonl"), Text(reference + "/samples.jsonl"));
+    EXPECT_EQ(WithoutTimes(Json::parse(Text(run + "/summary.json"))),
+              WithoutTimes(Json::parse(Text(reference + "/summary.json"))));
+    for (const char* folder : {"/model", "/best_model"}) {
+      const bool there = fs::exists(folder_ / (reference + folder));
+      ASSERT_EQ(fs::exists(folder_ / (run + folder)), there) << folder;
+      if (!there) continue;
+      const auto expected = Files(reference + folder), found = Files(run + folder);
+      EXPECT_GE(expected.size(), 4u);
+      EXPECT_EQ(found, expected) << folder;
+    }
+  }
+
+  // A reference run, one that is killed twice and resumed, and both must end alike.
+  void ExpectKilledRunsEndAlike(const Arguments& train) {
+    const auto with_run = [&](const std::string& run) {
+      Arguments all = train;
+      all.insert(all.end(), {"--run", run});
+      return all;
+    };
+    ASSERT_EQ(Pawl(with_run("reference")), 0) << Text("err.txt");
+    int kills = 0;
+    // a machine that is busy may look only when the run is done: then another one
+    for (int attempt = 0; attempt < 5 && kills < 2; ++attempt) {
+      const std::string run = fmt::format("killed{}", attempt);
+      kills = 0;
+      for (const int64_t updates : {kUpdates / 6, kUpdates / 2})
+        kills += KillAt(run, with_run(run), updates);
+      Arguments resume = with_run(run);
+      resume.push_back("--resume");
+      ASSERT_EQ(Pawl(resume), 0) << Text("err.txt");
+      ExpectSame(run, "reference");
+    }
+    EXPECT_EQ(kills, 2);
+    // the end's loss is that of the folder and of the run
+    const double loss = Json::parse(Text("reference/summary.json"))["eval_loss"];
+    EXPECT_LT(loss, Metrics("reference").front()["loss"].get<double>() - 0.1);
+    EXPECT_NEAR(Evaluate({"killed0"})["loss"], loss, 1e-9);
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(LanguageCli, KilledAndResumedInFloat32TheFilesAreThoseOfAnUndisturbedRun) {
+  ExpectKilledRunsEndAlike({"train", "new.toml", "--set", "data.tokenizer=char"});
+  const double loss = Json::parse(Text("reference/summary.json"))["eval_loss"];
+  const Arguments model = {"killed0/model", "--data", "held_out.txt", "--context", "24"};
+  EXPECT_NEAR(Evaluate(model)["loss"], loss, 1e-9);
+}
+
+TEST_F(LanguageCli, KilledAndResumedInBfloat16TheFilesAreThoseOfAnUndisturbedRun) {
+  ExpectKilledRunsEndAlike({"train", "new.toml", "--set", "data.tokenizer=byte", "--set",
+                            "train.dtype=bfloat16", "--set", "model.dtype=bfloat16"});
+  EXPECT_NE(Text("reference/model/config.json").find("bfloat16"), std::string::npos);
+}
+
+TEST_F(LanguageCli, AnAdapterTooAndItIsEvaluatedOnItsBaseWhichMustBeThere) {
+  ASSERT_EQ(Pawl({"train", "new.toml", "--set", "data.tokenizer=char", "--run", "base", "--set",
+                  "total_updates=4", "--set", "samples.every_updates=0"}),
+            0)
+      << Text("err.txt");
+  ExpectKilledRunsEndAlike({"train", "adapt.toml", "--set", "data.tokenizer=model", "--set",
+                            "model.path=base/model", "--set", "lora.rank=4", "--set",
+                            "lora.alpha=32"});
+  ASSERT_TRUE(fs::exists(folder_ / "reference/model/adapter_model.safetensors"));
+  const double loss = Json::parse(Text("reference/summary.json"))["eval_loss"];
+  const auto evaluate = [&](const char* path) -> double {
+    return Evaluate({path, "--data", "held_out.txt", "--context", "24"})["loss"];
+  };
+  EXPECT_NEAR(evaluate("reference/model"), loss, 1e-9);
+  EXPECT_GT(evaluate("base/model"), loss + 0.1);
+  fs::rename(folder_ / "base", folder_ / "elsewhere");
+  EXPECT_EQ(Pawl({"eval", "reference/model", "--data", "held_out.txt"}), 2);
+  const std::string error = Text("err.txt");
+  EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1) << error;
+  for (const char* part : {"base/model", "no model folder here", "base_model_name_or_path"})
+    EXPECT_NE(error.find(part), std::string::npos) << part << " not in: " << error;
+}
+
+}  // namespace
+}  // namespace pawl
