@@ -38,7 +38,7 @@ class Inspector {
  public:
   Inspector(const DataConfig& config, const Tokenizer* tokenizer, const TextCodec* codec,
             int64_t show, DataReport& report)
-      : options_(EncodeOptionsOf(config)),
+      : options_(SequenceOptionsOf(config)),
         tokenizer_(tokenizer),
         codec_(codec),
         show_(show),
@@ -141,7 +141,7 @@ class Inspector {
     report_.shown.push_back(std::move(shown));
   }
 
-  EncodeOptions options_;
+  SequenceOptions options_;
   const Tokenizer* tokenizer_;
   const TextCodec* codec_;
   int64_t show_;

@@ -24,7 +24,7 @@ std::unique_ptr<Tokenizer> CharactersOf(const RecordSet& records, const DataConf
     }
     return std::vector<int32_t>();
   };
-  EncodeOptions options = EncodeOptionsOf(config);
+  SequenceOptions options = SequenceOptionsOf(config);
   options.min_tokens = 0;
   const RecordSource source(records, Side::kTrain, std::move(codec), options);
   Sequence unused;
@@ -32,7 +32,10 @@ std::unique_ptr<Tokenizer> CharactersOf(const RecordSet& records, const DataConf
   for (size_t part = 0; part < source.parts(); ++part) {
     for (int64_t i = 0; i < source.part_sequences(part); ++i) source.Encode(part, i, unused, fit);
   }
-  return std::make_unique<CharTokenizer>(std::vector<char32_t>(seen.begin(), seen.end()));
+  std::string text;
+  for (const char32_t point : seen) AppendUtf8(text, point);
+  const std::string_view texts[] = {text};
+  return std::make_unique<Tokenizer>(MakeCharTokenizer(texts));
 }
 
 // The first records of all parts together, spread over them.
@@ -104,14 +107,14 @@ LoadedData LoadRecords(const DataConfig& config, std::unique_ptr<Tokenizer> give
   data.records = std::make_unique<RecordSet>(config.files, "data.files", options);
   AddCounts(*data.records, data);
   if (config.tokenizer == TokenizerKind::kByte) {
-    data.tokenizer = std::make_unique<ByteTokenizer>();
+    data.tokenizer = std::make_unique<Tokenizer>(MakeByteTokenizer());
   } else if (config.tokenizer == TokenizerKind::kChar) {
     data.tokenizer = CharactersOf(*data.records, config);
   } else {
     PAWL_CHECK(given != nullptr, "the model's tokenizer is missing");
     data.tokenizer = std::move(given);
   }
-  const EncodeOptions encode = EncodeOptionsOf(config);
+  const SequenceOptions encode = SequenceOptionsOf(config);
   const TextCodec codec = make_codec(*data.tokenizer);
   data.train = std::make_unique<RecordSource>(*data.records, Side::kTrain, codec, encode);
   if (config.eval_files.empty()) {
@@ -162,7 +165,7 @@ LoadedData LoadEvalData(const std::vector<std::string>& files, const DataConfig&
   data.eval_records = std::make_unique<RecordSet>(own.files, "--data", RecordOptionsOf(own));
   AddCounts(*data.eval_records, data);
   data.eval = std::make_unique<RecordSource>(*data.eval_records, Side::kTrain,
-                                             make_codec(*data.tokenizer), EncodeOptionsOf(own));
+                                             make_codec(*data.tokenizer), SequenceOptionsOf(own));
   return data;
 }
 

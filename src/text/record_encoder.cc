@@ -73,7 +73,7 @@ Json Turn(const char* role, const Json& text) {
 }
 
 // A prompt and what follows it, thoughts put in front of the answer.
-Parts PartsOf(const Record& record, const Json& completion, const EncodeOptions& options) {
+Parts PartsOf(const Record& record, const Json& completion, const SequenceOptions& options) {
   Parts parts{record.conversational, record.prompt, completion};
   if (record.kind == RecordKind::kThought && !completion.is_null()) {
     parts.completion = options.thought_open + record.thought + options.thought_close +
@@ -122,7 +122,7 @@ void RequireTurns(bool conversational) {
 }
 
 Sequence EncodeLanguage(const Record& record, const TextCodec& codec,
-                        const EncodeOptions& options) {
+                        const SequenceOptions& options) {
   Sequence sequence;
   const bool assistant = options.loss_on == LossOn::kAssistant;
   if (assistant) RequireTurns(record.conversational);
@@ -145,7 +145,7 @@ Sequence EncodeLanguage(const Record& record, const TextCodec& codec,
 }
 
 Sequence EncodeCompletion(const Record& record, const TextCodec& codec,
-                          const EncodeOptions& options) {
+                          const SequenceOptions& options) {
   const Parts parts = PartsOf(record, record.completion, options);
   Sequence sequence;
   std::vector<uint8_t> mask;
@@ -171,14 +171,26 @@ Sequence EncodeCompletion(const Record& record, const TextCodec& codec,
 
 TextCodec CodecOf(const Tokenizer& tokenizer) {
   TextCodec codec;
-  codec.encode = [&tokenizer](std::string_view text, bool) { return tokenizer.Encode(text); };
+  codec.encode = [&tokenizer](std::string_view text, bool special_tokens) {
+    return tokenizer.Encode(text,
+                            {.add_special_tokens = special_tokens, .unknown = UnknownText::kRefuse});
+  };
+  codec.encode_with_offsets = [&tokenizer](std::string_view text) {
+    const Encoding encoding =
+        tokenizer.EncodeWithOffsets(text, {.unknown = UnknownText::kRefuse});
+    TextCodec::Tokens tokens;
+    tokens.ids = encoding.ids;
+    for (const auto& offset : encoding.offsets) tokens.offsets.push_back({offset.begin, offset.end});
+    return tokens;
+  };
   const auto end = tokenizer.eos_id();
-  codec.end_text = end ? tokenizer.Decode(std::span(&*end, 1)) : "\n";
+  const auto token = end ? tokenizer.IdToToken(*end) : std::nullopt;
+  codec.end_text = token.value_or("\n");
   return codec;
 }
 
-EncodeOptions EncodeOptionsOf(const DataConfig& config) {
-  EncodeOptions options;
+SequenceOptions SequenceOptionsOf(const DataConfig& config) {
+  SequenceOptions options;
   options.loss_on = config.loss_on;
   options.wrap_in_chat = config.wrap_in_chat;
   options.thought_open = config.thought_open;
@@ -191,7 +203,7 @@ EncodeOptions EncodeOptionsOf(const DataConfig& config) {
 }
 
 Sequence EncodeSequence(const Record& record, const TextCodec& codec,
-                        const EncodeOptions& options) {
+                        const SequenceOptions& options) {
   switch (record.kind) {
     case RecordKind::kLanguage:
       return EncodeLanguage(record, codec, options);
@@ -207,7 +219,7 @@ Sequence EncodeSequence(const Record& record, const TextCodec& codec,
   }
 }
 
-Fit FitSequence(Sequence& sequence, const EncodeOptions& options) {
+Fit FitSequence(Sequence& sequence, const SequenceOptions& options) {
   const auto size = static_cast<int64_t>(sequence.tokens.size());
   if (options.max_prompt_tokens > 0 && sequence.prompt > options.max_prompt_tokens)
     return Fit::kLongPrompt;
@@ -229,7 +241,7 @@ Fit FitSequence(Sequence& sequence, const EncodeOptions& options) {
 }
 
 SequencePair EncodePair(const Record& record, const TextCodec& codec,
-                        const EncodeOptions& options) {
+                        const SequenceOptions& options) {
   if (record.kind != RecordKind::kPreference) {
     throw UserError(
         {.what = fmt::format("a record of kind {} is no preference", NameOf(record.kind)),
@@ -253,7 +265,7 @@ SequencePair EncodePair(const Record& record, const TextCodec& codec,
 }
 
 std::vector<int32_t> EncodePrompt(const Record& record, const TextCodec& codec,
-                                  const EncodeOptions& options) {
+                                  const SequenceOptions& options) {
   if (record.prompt.is_null()) {
     throw UserError({.what = fmt::format("a record of kind {} has no prompt", NameOf(record.kind)),
                      .where = "data.kind",

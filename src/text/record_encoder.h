@@ -46,7 +46,7 @@ struct TextCodec {
 // Of a tokenizer without a chat template; it must outlive the codec.
 TextCodec CodecOf(const Tokenizer& tokenizer);
 
-struct EncodeOptions {
+struct SequenceOptions {
   LossOn loss_on = LossOn::kCompletion;
   bool wrap_in_chat = false;  // prompt and completion that are text become a user's and a reply
   std::string thought_open = "<think>\n", thought_close = "\n</think>\n\n";
@@ -55,7 +55,7 @@ struct EncodeOptions {
   int64_t max_prompt_tokens = 0;  // sequences with longer prompts are dropped; 0: no limit
   LongLine long_records = LongLine::kTruncate;
 };
-EncodeOptions EncodeOptionsOf(const DataConfig& config);
+SequenceOptions SequenceOptionsOf(const DataConfig& config);
 
 struct Sequence {
   std::vector<int32_t> tokens;     // [S]
@@ -81,18 +81,18 @@ inline bool IsKept(Fit fit) { return fit == Fit::kKept || fit == Fit::kTruncated
 // All of a record (language, prompt-completion, unpaired, thought), uncut. Throws UserError,
 // without a place, for a kind with nothing to learn, messages without a template, loss_on =
 // "assistant" where nothing is the assistant's.
-Sequence EncodeSequence(const Record& record, const TextCodec& codec, const EncodeOptions& options);
+Sequence EncodeSequence(const Record& record, const TextCodec& codec, const SequenceOptions& options);
 // Cuts it, or says why it is dropped. Throws UserError where it is too long and long = "refuse".
-Fit FitSequence(Sequence& sequence, const EncodeOptions& options);
+Fit FitSequence(Sequence& sequence, const SequenceOptions& options);
 
 // A preference: both have the same `prompt`, the shorter of the two common beginnings.
 struct SequencePair {
   Sequence chosen, rejected;
 };
-SequencePair EncodePair(const Record& record, const TextCodec& codec, const EncodeOptions& options);
+SequencePair EncodePair(const Record& record, const TextCodec& codec, const SequenceOptions& options);
 
 // The prompt alone, ready to be continued. Any kind but language.
 std::vector<int32_t> EncodePrompt(const Record& record, const TextCodec& codec,
-                                  const EncodeOptions& options);
+                                  const SequenceOptions& options);
 
 }  // namespace pawl::text

@@ -7,7 +7,7 @@
 namespace pawl::text {
 
 RecordSource::RecordSource(const RecordSet& records, Side side, TextCodec codec,
-                           EncodeOptions options)
+                           SequenceOptions options)
     : records_(records), side_(side), codec_(std::move(codec)), options_(std::move(options)) {}
 
 bool RecordSource::Encode(size_t part, int64_t index, Sequence& sequence, Fit& fit) const {

@@ -10,7 +10,7 @@ namespace pawl::text {
 class RecordSource : public SequenceSource {
  public:
   // The records must outlive this, and so must what the codec refers to.
-  RecordSource(const RecordSet& records, Side side, TextCodec codec, EncodeOptions options);
+  RecordSource(const RecordSet& records, Side side, TextCodec codec, SequenceOptions options);
   size_t parts() const override { return records_.files(); }
   int64_t part_sequences(size_t part) const override { return records_.size(part, side_); }
   // Throws UserError with the record's file and line for what EncodeSequence or FitSequence refuse.
@@ -25,7 +25,7 @@ class RecordSource : public SequenceSource {
   const RecordSet& records_;
   Side side_;
   TextCodec codec_;
-  EncodeOptions options_;
+  SequenceOptions options_;
 };
 
 }  // namespace pawl::text

@@ -124,7 +124,7 @@ void AddLine(std::string_view line, const std::string& where, const DataConfig& 
     record.prompt = line.substr(0, at + config.separator.size());
     record.completion = line.substr(at + config.separator.size());
   }
-  const EncodeOptions options = EncodeOptionsOf(config);
+  const SequenceOptions options = SequenceOptionsOf(config);
   Sequence sequence;
   Fit fit = Fit::kKept;
   try {

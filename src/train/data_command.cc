@@ -166,7 +166,7 @@ void PrintTable(const text::DataReport& report, const text::DataConfig& config) 
 int InspectCommand(const InspectOptions& options) {
   std::unique_ptr<text::Tokenizer> tokenizer;
   if (options.tokenizer == "byte") {
-    tokenizer = std::make_unique<text::ByteTokenizer>();
+    tokenizer = std::make_unique<text::Tokenizer>(text::MakeByteTokenizer());
   } else if (!options.tokenizer.empty()) {
     tokenizer = text::LoadTokenizer(options.tokenizer);
   }

@@ -79,7 +79,7 @@ void CheckSequence(const Sequence& sequence) {
 
 void EncodeAll(const Record& record, uint8_t choice) {
   static const TextCodec codec = ByteCodec();
-  EncodeOptions options;
+  SequenceOptions options;
   options.loss_on = static_cast<LossOn>(choice % 3);
   options.wrap_in_chat = (choice & 8) != 0;
   options.max_tokens = choice % 16;

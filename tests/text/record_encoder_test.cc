@@ -72,7 +72,7 @@ std::string Shown(const Sequence& sequence) {
   return text;
 }
 
-std::string Encoded(const std::string& line, EncodeOptions options = {}) {
+std::string Encoded(const std::string& line, SequenceOptions options = {}) {
   return Shown(EncodeSequence(RecordOf(line), TestCodec(), options));
 }
 
@@ -103,7 +103,7 @@ TEST(EncodeSequence, OnlyTheCompletionIsLearnedUnlessAskedFor) {
 TEST(EncodeSequence, AChatIsRenderedWithoutTheTokenizersOwnMarks) {
   EXPECT_EQ(Encoded(kChatCompletion), "<u>q;<a>XY;!");
   EXPECT_EQ(Encoded(kChatCompletion, {.loss_on = LossOn::kAll}), "<U>!Q;!<!A>!XY;!");
-  const EncodeOptions assistant{.loss_on = LossOn::kAssistant};
+  const SequenceOptions assistant{.loss_on = LossOn::kAssistant};
   EXPECT_EQ(Encoded(kChat, assistant), "<u>q;<a>XY;!<u>r;<a>Z;!");
   EXPECT_EQ(Encoded(kChatCompletion, assistant), "<u>q;<a>XY;!");
 }
@@ -118,7 +118,7 @@ TEST(EncodeSequence, AssistantTokensAreThoseThatHoldTheRange) {
 
 TEST(EncodeSequence, ThoughtsStandBeforeTheAnswerAndTextBecomesTurns) {
   const std::string line = R"({"question": "q", "thought": "t", "answer": "w"})";
-  EncodeOptions options{.thought_open = "(", .thought_close = ")"};
+  SequenceOptions options{.thought_open = "(", .thought_close = ")"};
   EXPECT_EQ(Encoded(line, options), "^q(!T)!W$!");
   options.wrap_in_chat = true;
   EXPECT_EQ(Encoded(line, options), "<u>q;<a>(!T)!W;!");
@@ -126,7 +126,7 @@ TEST(EncodeSequence, ThoughtsStandBeforeTheAnswerAndTextBecomesTurns) {
 }
 
 TEST(EncodeSequence, WhatCannotBeLearnedIsRefused) {
-  const auto error = [](const std::string& line, EncodeOptions options = {}, bool chat = true) {
+  const auto error = [](const std::string& line, SequenceOptions options = {}, bool chat = true) {
     TextCodec codec = TestCodec();
     if (!chat) codec.render = nullptr;
     return UserErrorOf([&] { EncodeSequence(RecordOf(line), codec, options); });
@@ -142,7 +142,7 @@ TEST(EncodeSequence, WhatCannotBeLearnedIsRefused) {
 }
 
 TEST(FitSequence, CutsDropsOrRefuses) {
-  const auto fit = [](const std::string& line, const EncodeOptions& options, std::string* shown) {
+  const auto fit = [](const std::string& line, const SequenceOptions& options, std::string* shown) {
     Sequence sequence = EncodeSequence(RecordOf(line), TestCodec(), options);
     const Fit result = FitSequence(sequence, options);
     *shown = Shown(sequence);
@@ -184,7 +184,7 @@ TEST(EncodePair, BothSidesHaveTheShorterCommonPrompt) {
 }
 
 TEST(EncodePrompt, IsReadyToBeGoneOnWith) {
-  const auto prompt = [](const std::string& line, EncodeOptions options = {}) {
+  const auto prompt = [](const std::string& line, SequenceOptions options = {}) {
     Sequence sequence;
     sequence.tokens = EncodePrompt(RecordOf(line), TestCodec(), options);
     sequence.is_target.assign(sequence.tokens.size(), 0);
@@ -202,7 +202,7 @@ TEST(EncodePrompt, IsReadyToBeGoneOnWith) {
 }
 
 TEST(CodecOf, ATokenizerWithoutAnEndTokenEndsWithALineBreak) {
-  const ByteTokenizer tokenizer;
+  const Tokenizer tokenizer = MakeByteTokenizer();
   const auto sequence =
       EncodeSequence(RecordOf(R"({"prompt": "p", "completion": "x"})"), CodecOf(tokenizer), {});
   EXPECT_EQ(sequence.tokens, (std::vector<int32_t>{'p', 'x', '\n'}));

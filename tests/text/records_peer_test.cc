@@ -98,7 +98,7 @@ class RecordsPeer : public testing::Test {
     }
   }
   // Our ids and labels of a file of records, beside TRL's.
-  void ExpectSameExamples(const std::string& lines, const EncodeOptions& options,
+  void ExpectSameExamples(const std::string& lines, const SequenceOptions& options,
                           const std::string& settings) {
     const RecordSet set({folder_.Write("records.jsonl", lines)}, "records", {});
     std::ofstream out(folder_.path() / "ours.jsonl");
@@ -114,7 +114,7 @@ class RecordsPeer : public testing::Test {
       out << Json({{"input_ids", sequence.tokens}, {"labels", labels}}).dump() << "\n";
     }
     out.close();
-    WriteTokenizer(ByteTokenizer(), folder_.path(), 10'000);
+    WriteTokenizer(MakeByteTokenizer(), folder_.path(), 10'000);
     ExpectAgreement("sft", settings);
   }
 
@@ -198,7 +198,7 @@ TEST_F(RecordsPeer, SupervisedExamplesAndMasksAgree) {
       "\n";
   for (const int64_t longest : {1000, 24, 9}) {
     for (const LossOn loss_on : {LossOn::kCompletion, LossOn::kAll, LossOn::kAssistant}) {
-      const EncodeOptions options{.loss_on = loss_on, .max_tokens = longest};
+      const SequenceOptions options{.loss_on = loss_on, .max_tokens = longest};
       const std::string settings = fmt::format("{} {}", longest,
                                                loss_on == LossOn::kAll         ? "all"
                                                : loss_on == LossOn::kAssistant ? "assistant"
