@@ -3,7 +3,8 @@
 #pragma once
 #include <cstdint>
 #include <deque>
-#include <string>
+#include <memory>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
