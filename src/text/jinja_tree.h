@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
