@@ -130,11 +130,13 @@ class Value {
   uint8_t detail_;
   Kind owner_ = Kind::kUndefined;
   uint32_t size_;
+  // members of the class, in a union: NOLINTBEGIN(readability-identifier-naming)
   union {
     int64_t integer_;
     double real_;
     const void* pointer_;
   };
+  // NOLINTEND(readability-identifier-naming)
 };
 static_assert(sizeof(Value) == 16);
 
