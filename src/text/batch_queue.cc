@@ -4,7 +4,7 @@
 
 namespace pawl::text {
 namespace {
-constexpr double kNoDeadline_s = 1e9;  // the learner may take as long as it likes; Close() wakes
+constexpr double kNoDeadline = 1e9;  // the learner may take as long as it likes; Close() wakes
 }
 
 BatchQueue::BatchQueue(ShuffledBatches batches, int64_t capacity, double deadline_s)
@@ -29,7 +29,7 @@ void BatchQueue::Work() {
       item.failure = std::current_exception();
     }
     go_on = item.failure == nullptr;
-    go_on &= queue_.Push(std::move(item), core::After(kNoDeadline_s)) == core::QueueStatus::kOk;
+    go_on &= queue_.Push(std::move(item), core::After(kNoDeadline)) == core::QueueStatus::kOk;
   }
   queue_.Close();
 }

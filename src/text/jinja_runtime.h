@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "text/jinja_arena.h"
 #include "text/jinja_value.h"
 
 namespace pawl::text::jinja {

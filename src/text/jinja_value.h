@@ -6,7 +6,6 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -49,16 +48,8 @@ class Value {
  public:
   Value() : Value(Kind::kUndefined, 0, 0) {}
   static Value None() { return {Kind::kNone, 0, 0}; }
-  static Value Bool(bool value) {
-    Value v(Kind::kBool, 0, 0);
-    v.integer_ = value ? 1 : 0;
-    return v;
-  }
-  static Value Int(int64_t value) {
-    Value v(Kind::kInt, 0, 0);
-    v.integer_ = value;
-    return v;
-  }
+  static Value Bool(bool value) { return Whole(Kind::kBool, value ? 1 : 0); }
+  static Value Int(int64_t value) { return Whole(Kind::kInt, value); }
   static Value Float(double value) {
     Value v(Kind::kFloat, 0, 0);
     v.real_ = value;
@@ -92,11 +83,7 @@ class Value {
     v.pointer_ = object;
     return v;
   }
-  static Value Function(int id) {
-    Value v(Kind::kFunction, 0, 0);
-    v.integer_ = id;
-    return v;
-  }
+  static Value Function(int id) { return Whole(Kind::kFunction, id); }
 
   Kind kind() const { return kind_; }
   bool Is(Kind kind) const { return kind_ == kind; }
@@ -124,6 +111,11 @@ class Value {
  private:
   Value(Kind kind, uint8_t detail, size_t size)
       : kind_(kind), detail_(detail), size_(static_cast<uint32_t>(size)), integer_(0) {}
+  static Value Whole(Kind kind, int64_t integer) {
+    Value v(kind, 0, 0);
+    v.integer_ = integer;
+    return v;
+  }
   static Value Of(Kind kind, std::span<const Value> items) {
     Value v(kind, 0, items.size());
     v.pointer_ = items.data();
@@ -138,11 +130,13 @@ class Value {
   uint8_t detail_;
   Kind owner_ = Kind::kUndefined;
   uint32_t size_;
+  // members of the class, in a union: NOLINTBEGIN(readability-identifier-naming)
   union {
     int64_t integer_;
     double real_;
     const void* pointer_;
   };
+  // NOLINTEND(readability-identifier-naming)
 };
 static_assert(sizeof(Value) == 16);
 
@@ -197,25 +191,6 @@ struct Range {
     const uint64_t count = (distance - 1) / (step > 0 ? wide(step) : 0 - wide(step)) + 1;
     return count > INT64_MAX ? INT64_MAX : static_cast<int64_t>(count);
   }
-};
-
-// Memory of one rendering: taken piece by piece, given back all at once.
-class Arena {
- public:
-  // Throws nothing: nullptr where more than `limit` bytes would be taken.
-  explicit Arena(size_t limit) : limit_(limit) {}
-  void* Take(size_t bytes);
-  // Lengthens the piece that ends at `end` by `bytes` where it is the last one taken.
-  bool TryExtend(const char* end, size_t bytes);
-  // Objects with destructors, destroyed with the arena.
-  Namespace& MakeNamespace();
-  bool IsFull() const { return taken_ > limit_; }
-
- private:
-  std::vector<std::unique_ptr<char[]>> blocks_;
-  std::vector<std::unique_ptr<Namespace>> namespaces_;
-  char* next_ = nullptr;
-  size_t left_ = 0, taken_ = 0, limit_;
 };
 
 }  // namespace pawl::text::jinja

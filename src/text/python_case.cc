@@ -41,11 +41,10 @@ const char* FindText(const CaseText (&table)[kSize], char32_t c) {
 template <size_t kRanges, size_t kTexts>
 void AppendMapped(std::string& out, const CodePoint& c, std::string_view bytes,
                   const CaseRange (&ranges)[kRanges], const CaseText (&texts)[kTexts]) {
-  if (!c.valid) {
-    out += bytes;
-  } else if (const char* special = FindText(texts, c.value); special != nullptr) {
+  const char* special = c.valid ? FindText(texts, c.value) : nullptr;
+  if (special != nullptr) {
     out += special;
-  } else if (const CaseRange* range = FindRange(ranges, c.value);
+  } else if (const CaseRange* range = c.valid ? FindRange(ranges, c.value) : nullptr;
              range != nullptr &&
              (c.value - range->first) % static_cast<char32_t>(range->step) == 0) {
     AppendUtf8(out, static_cast<char32_t>(static_cast<int64_t>(c.value) + range->delta));

@@ -171,9 +171,7 @@ std::optional<RegexNode::Anchor> RegexParser::ParseAnchor() {
 // After the "(".
 RegexNode RegexParser::ParseGroup(size_t begin) {
   Node node;
-  if (Take("?:")) {
-    node = ParseChoice();
-  } else if (Take("?>")) {
+  if (Take("?>")) {
     node.kind = Kind::kAtomic;
     node.children.push_back(ParseChoice());
   } else if (Peek() == '?' && (Peek(1) == '=' || Peek(1) == '!' ||
@@ -193,9 +191,11 @@ RegexNode RegexParser::ParseGroup(size_t begin) {
         Refuse(begin, "a look-behind of no fixed length");
       }
     }
-  } else if (Take("?")) {
+  } else if (Peek() == '?' && Peek(1) != ':') {
+    ++at_;
     return ParseFlags(begin);
   } else {
+    Take("?:");
     node = ParseChoice();
   }
   if (!Take(")")) Refuse(begin, "a '(' without its ')'");

@@ -179,7 +179,9 @@ Tree ReadTree(const fs::path& root) {
       const fs::path& path = entry.path();
       const bool list = path.filename() == "CMakeLists.txt" || path.extension() == ".cmake" ||
                         path.filename() == "run";
-      if (!entry.is_regular_file() || !(list || IsHeader(path) || IsSource(path))) continue;
+      const bool table = path.extension() == ".inc";  // generated: of any length
+      if (!entry.is_regular_file() || !(list || table || IsHeader(path) || IsSource(path)))
+        continue;
       std::ifstream in(path, std::ios::binary);
       tree[path.lexically_relative(root).generic_string()] =
           std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
