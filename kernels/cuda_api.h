@@ -10,7 +10,7 @@
 #include "kernels/logit_rows.h"
 
 // Changes with any change below or in a struct passed through it.
-#define PAWL_CUDA_API_VERSION 2
+#define PAWL_CUDA_API_VERSION 3
 
 extern "C" {
 struct PawlCudaApi {

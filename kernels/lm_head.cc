@@ -114,6 +114,7 @@ void LmHeadLoss(const LmHeadArgs& args, Team& team) {
                              .soft_cap = args.soft_cap,
                              .log_prob = args.log_prob + first,
                              .entropy = args.entropy ? args.entropy + first : nullptr,
+                             .best_log_prob = args.best_log_prob ? args.best_log_prob + first : nullptr,
                              .state = args.loss ? space.state : nullptr,
                              .dlog_prob = space.dlog_prob,
                              .dentropy = space.dentropy};

@@ -126,6 +126,7 @@ __global__ void ForwardKernel(LogitRowsArgs args, const T* logits, bool aligned)
   const double log_sum = log(double(sums.e));
   const float target = Scale(args, Widen(from[args.targets[row]]));
   args.log_prob[row] = static_cast<float>(double(target) - sums.largest - log_sum);
+  if (args.best_log_prob) args.best_log_prob[row] = static_cast<float>(0 - log_sum);
   if (args.entropy) {
     args.entropy[row] = static_cast<float>(log_sum - double(sums.weighted) / double(sums.e));
   }

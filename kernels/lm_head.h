@@ -31,6 +31,7 @@ struct LmHeadArgs {
   float soft_cap = 0;                // logits = cap tanh(logits / cap) (Gemma 2); 0: none
   float* log_prob = nullptr;         // [rows] of the target
   float* entropy = nullptr;          // [rows] or null (then the loss sees zeros, dentropy unused)
+  float* best_log_prob = nullptr;    // [rows] or null: of the most likely token
   const TokenLoss* loss = nullptr;   // null: forward only
   float* dx = nullptr;               // [rows, width] written; null: not wanted
   int64_t dx_stride = 0;

@@ -97,6 +97,7 @@ void ForwardRows(const LogitRowsArgs& args, int64_t first, int64_t last) {
     if (!args.entropy && !args.state) ExpRow<false, false>(z, args.vocab, largest, sums);
     const double log_sum = LogOf(sums[0]);
     args.log_prob[r] = static_cast<float>(double(target) - largest - log_sum);
+    if (args.best_log_prob) args.best_log_prob[r] = static_cast<float>(0 - log_sum);
     if (args.entropy) args.entropy[r] = static_cast<float>(log_sum - sums[1] / sums[0]);
     if (args.state) {
       double* const state = args.state + r * kLogitState;

@@ -25,6 +25,7 @@ struct LogitRowsArgs {
   float soft_cap = 0;                // 0: none
   float* log_prob = nullptr;         // [rows]
   float* entropy = nullptr;          // [rows] or null: then dentropy is not read
+  float* best_log_prob = nullptr;    // [rows] or null: of the most likely token
   double* state = nullptr;           // [rows, kLogitState] null: no backward pass follows
   const float* dlog_prob = nullptr;  // [rows] backward only
   const float* dentropy = nullptr;   // [rows] backward only

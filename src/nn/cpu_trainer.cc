@@ -28,10 +28,9 @@ class CpuTrainer : public LanguageTrainer {
     if (!options.evaluate_only) head_norms_ = core::Buffer<float>(HeadNormFloats(layout->config()));
   }
 
-  void Score(const TokenSequences& batch, std::span<float> log_prob,
-             std::span<float> entropy) override {
+  void Score(const TokenSequences& batch, const TokenScores& scores) override {
     ForEachMicroBatch(batch, weights_.config(), options_.micro_batch_tokens,
-                      [&](const MicroBatch& part) { HeadPass(part, nullptr, log_prob, entropy); });
+                      [&](const MicroBatch& part) { HeadPass(part, nullptr, scores); });
   }
 
   void Gradient(const TokenSequences& batch, const kernels::TokenLoss& loss,
@@ -43,7 +42,7 @@ class CpuTrainer : public LanguageTrainer {
     gradients.head_norms = head_norms_.data();
     ForEachMicroBatch(
         batch, weights_.config(), options_.micro_batch_tokens, [&](const MicroBatch& part) {
-          HeadPass(part, &loss, log_prob, entropy);
+          HeadPass(part, &loss, {.log_prob = log_prob, .entropy = entropy});
           decoder_->Backward(Model(), Rows(part), dhidden_.data(), gradients, dembedding_.data());
           AddEmbeddingGradient(part, gradients);
         });
@@ -119,10 +118,8 @@ class CpuTrainer : public LanguageTrainer {
     dembedding_ = core::Buffer<float>(floats);
   }
 
-  // Forward to log_prob and entropy of the part's targets; with a loss also dhidden_ and the head's
-  // gradient.
-  void HeadPass(const MicroBatch& part, const kernels::TokenLoss* loss, std::span<float> log_prob,
-                std::span<float> entropy) {
+  // Forward to the scores of the part's targets; with a loss also dhidden_ and the head's gradient.
+  void HeadPass(const MicroBatch& part, const kernels::TokenLoss* loss, const TokenScores& scores) {
     const int64_t width = weights_.config().width;
     Reserve(static_cast<int64_t>(part.tokens.size()));
     const float* hidden = decoder_->Forward(Model(), Rows(part));
@@ -146,8 +143,10 @@ class CpuTrainer : public LanguageTrainer {
     args.targets = part.targets;
     args.inverse_temperature = 1 / options_.temperature;
     args.soft_cap = static_cast<float>(weights_.config().logit_soft_cap);
-    args.log_prob = log_prob.data() + part.first_target;
-    args.entropy = EntropyOf(part, entropy);
+    args.log_prob = scores.log_prob.data() + part.first_target;
+    args.entropy = EntropyOf(part, scores.entropy);
+    if (!scores.best_log_prob.empty())
+      args.best_log_prob = scores.best_log_prob.data() + part.first_target;
     if (loss != nullptr) {
       args.loss = &shifted;
       args.dx = dembedding_.data();  // free until the backward writes it

@@ -33,7 +33,7 @@ int32_t Sample(std::span<const float> logits, const GenerateOptions& options, in
 }
 
 // Appends to `ids` until `wanted` are there, an end token comes, or the model's positions are full.
-// True: ended.
+// True: ended before that.
 bool Extend(const DecoderModel& model, size_t wanted, const GenerateOptions& options,
             std::vector<int32_t>& ids, int64_t& drawn, kernels::Team& team) {
   const ModelConfig& config = model.weights.config();
@@ -52,8 +52,8 @@ bool Extend(const DecoderModel& model, size_t wanted, const GenerateOptions& opt
     HeadLogits(model, hidden + (rows - 1) * config.width, 1, logits.data(), team);
     const int32_t id = Sample(logits, options, drawn++);
     ids.push_back(id);
-    if (std::find(config.eos_ids.begin(), config.eos_ids.end(), id) != config.eos_ids.end())
-      return true;
+    const bool last = options.ends && options.ends(id);
+    if (last || std::ranges::find(config.eos_ids, id) != config.eos_ids.end()) return true;
     input.assign(1, id);
     positions.assign(1, static_cast<int32_t>(cache.length()));
   }

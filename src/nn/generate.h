@@ -2,6 +2,7 @@
 // training and tests; the generation engine comes with its own scheduler on the same forward.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,8 @@ struct GenerateOptions {
   double temperature = 1;  // 0: the most likely token
   uint64_t seed = 1;       // a token's noise is keyed by (seed, index, its number)
   uint64_t index = 0;      // of the sample, so that samples of one seed differ
+  // Told of each new id; true ends the text with it.
+  std::function<bool(int32_t id)> ends;
 };
 // The new ids, without the prompt; the end-of-sequence id, where one came, is the last. A text
 // longer than the model's positions goes on from its last max_positions / 2 tokens as if they were

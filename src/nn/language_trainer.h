@@ -39,14 +39,21 @@ struct LanguageTrainerOptions {
   bool want_entropy = false;  // the loss sees entropies (else zeros) even where none are returned
 };
 
+// What Score writes, a number for each target of a batch, in nats; what is empty is not asked for.
+// A target is the most likely token exactly where its log-probability equals the best one.
+struct TokenScores {
+  std::span<float> log_prob;       // [targets]; never empty
+  std::span<float> entropy = {};
+  std::span<float> best_log_prob = {};  // of the most likely token
+};
+
 // A sequence runs through the model up to the token before its last target. Batches that contradict
 // themselves or do not fit the model (ids, learned positions) throw pawl::Error before any work.
 class LanguageTrainer {
  public:
   virtual ~LanguageTrainer() = default;
-  // log_prob, entropy [targets] under the current weights (entropy may be empty).
-  virtual void Score(const TokenSequences& batch, std::span<float> log_prob,
-                     std::span<float> entropy) = 0;
+  // Under the current weights.
+  virtual void Score(const TokenSequences& batch, const TokenScores& scores) = 0;
   // The gradient of the whole batch: `loss` sees targets in ascending ranges (kernels::TokenLoss).
   // The same bits for any micro_batch_tokens (CPU).
   virtual void Gradient(const TokenSequences& batch, const kernels::TokenLoss& loss,

@@ -212,6 +212,20 @@ LmHeadResult LmHeadLogProb(const LmHeadRows& rows, const LmHeadSettings& setting
   return {.log_prob = out[0], .entropy = out[1]};
 }
 
+LmHeadResult LmHeadScore(const LmHeadRows& rows, const LmHeadSettings& settings) {
+  torch::NoGradGuard no_grad;
+  CheckRows(rows);
+  const Tensor operand = rows.weight.to(settings.compute);
+  LmHeadResult result = EmptyResult(rows);
+  result.best_log_prob = at::empty_like(result.log_prob);
+  ForChunks(rows, settings, [&](int64_t first, int64_t count) {
+    HeadChunk chunk(rows, first, count, operand, settings);
+    PutChunk(chunk.Forward(), first, count, &result);
+    result.best_log_prob.narrow(0, first, count).copy_(chunk.logits().amax(1));  // log p by now
+  });
+  return result;
+}
+
 LmHeadResult LmHeadLoss(const LmHeadRows& rows, const LmHeadSettings& settings,
                         const kernels::TokenLoss& loss, Tensor* dhidden, Tensor* dweight) {
   torch::NoGradGuard no_grad;

@@ -25,6 +25,7 @@ struct LmHeadRows {
 struct LmHeadResult {
   torch::Tensor log_prob;  // [N] of the target, nats
   torch::Tensor entropy;   // [N] nats
+  torch::Tensor best_log_prob;  // [N] of the most likely token; of LmHeadScore alone
 };
 
 // [N, V] of the scaled and capped distribution, for short N only; no gradient.
@@ -33,6 +34,9 @@ torch::Tensor LmHeadLogits(const LmHeadRows& rows, const LmHeadSettings& setting
 // Differentiable in hidden and weight, for losses that are not token-local: backward computes the
 // logits again, chunk by chunk.
 LmHeadResult LmHeadLogProb(const LmHeadRows& rows, const LmHeadSettings& settings);
+
+// Without a gradient.
+LmHeadResult LmHeadScore(const LmHeadRows& rows, const LmHeadSettings& settings);
 
 // For token-local losses: computes the gradient beside the forward pass, from one and the same
 // logits. Calls `loss` once a chunk, rows ascending; writes *dhidden [N, D] and adds to *dweight

@@ -59,13 +59,12 @@ class TorchTrainer : public LanguageTrainer {
     v_ = at::zeros_like(decoder_.gradient());
   }
 
-  void Score(const TokenSequences& batch, std::span<float> log_prob,
-             std::span<float> entropy) override {
+  void Score(const TokenSequences& batch, const TokenScores& scores) override {
     torch::NoGradGuard no_grad;
     ForEachMicroBatch(batch, host_.config(), options_.micro_batch_tokens,
                       [&](const MicroBatch& part) {
                         const auto settings = decoder_.HeadSettings(inverse_temperature());
-                        Put(LmHeadLogProb(HeadRows(part), settings), part, log_prob, entropy);
+                        Put(LmHeadScore(HeadRows(part), settings), part, scores);
                       });
   }
 
@@ -81,7 +80,7 @@ class TorchTrainer : public LanguageTrainer {
                           told(part.first_target + first, spans...);
                         };
                         Put(decoder_.Backward(HeadRows(part), shifted, inverse_temperature()), part,
-                            log_prob, entropy);
+                            {.log_prob = log_prob, .entropy = entropy});
                       });
   }
 
@@ -213,11 +212,14 @@ class TorchTrainer : public LanguageTrainer {
     return decoder_.HeadRows(hidden, part.target_rows, part.targets);
   }
 
-  static void Put(const LmHeadResult& result, const MicroBatch& part, std::span<float> log_prob,
-                  std::span<float> entropy) {
-    const auto first = static_cast<size_t>(part.first_target), count = part.targets.size();
-    HostView(log_prob.subspan(first, count)).copy_(result.log_prob);
-    if (!entropy.empty()) HostView(entropy.subspan(first, count)).copy_(result.entropy);
+  static void Put(const LmHeadResult& result, const MicroBatch& part, const TokenScores& scores) {
+    const auto put = [&](std::span<float> to, const Tensor& from) {
+      const auto first = static_cast<size_t>(part.first_target), count = part.targets.size();
+      if (!to.empty()) HostView(to.subspan(first, count)).copy_(from);
+    };
+    put(scores.log_prob, result.log_prob);
+    put(scores.entropy, result.entropy);
+    put(scores.best_log_prob, result.best_log_prob);
   }
 
   // Brings what has learned since to the host.

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "algos/learner.h"
-#include "nn/generate.h"
+#include "nn/language_trainer.h"
 #include "rlhf/sft_config.h"
 #include "rollout/sequence_batch.h"
 
@@ -43,8 +43,11 @@ class LanguageModelLearner : public algos::Learner<rollout::SequenceBatch> {
   // Update: one optimizer step on the mean loss over the batch's targets. Its metrics hold "loss"
   // (nats per target), "grad_norm" (before clipping) and "learning_rate"; others may follow.
 
-  // The loss of a batch with the present weights; nothing is learned. A NaN is returned as it is.
-  virtual LossSum Evaluate(const rollout::SequenceBatch& batch) = 0;
+  // The log-probabilities of a batch's targets with the present weights; nothing is learned. A NaN
+  // is written as it is.
+  virtual void Score(const rollout::SequenceBatch& batch, const nn::TokenScores& scores) = 0;
+  // Their negative sum.
+  LossSum Evaluate(const rollout::SequenceBatch& batch);
   // Goes on from a prompt (at least one token). Returns the new ids only, an end token included.
   virtual std::vector<int32_t> Generate(std::span<const int32_t> prompt,
                                         const nn::GenerateOptions& options) = 0;

@@ -172,11 +172,8 @@ class SftLearner : public LanguageModelLearner {
     return {{"loss", mean}, {"grad_norm", norm}, {"learning_rate", learning_rate}};
   }
 
-  LossSum Evaluate(const rollout::SequenceBatch& batch) override {
-    log_prob_.resize(static_cast<size_t>(nn::CountTargets(batch)));
-    trainer_->Score(batch, log_prob_, {});
-    const auto targets = static_cast<int64_t>(log_prob_.size());
-    return {-std::accumulate(log_prob_.begin(), log_prob_.end(), 0.0), targets};
+  void Score(const rollout::SequenceBatch& batch, const nn::TokenScores& scores) override {
+    trainer_->Score(batch, scores);
   }
 
   std::vector<int32_t> Generate(std::span<const int32_t> prompt,

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "text/jinja_evaluator.h"
+#include "text/jinja_json.h"
 #include "text/jinja_operators.h"
 #include "text/jinja_parser.h"
 #include "text/python_text.h"
@@ -17,6 +18,7 @@ using jinja::Entry;
 using jinja::Kind;
 using jinja::Named;
 using jinja::Runtime;
+using jinja::ToValue;
 using jinja::Value;
 
 struct ChatTemplate::Impl {
@@ -27,57 +29,8 @@ struct ChatTemplate::Impl {
 };
 
 namespace {
-constexpr int kMaxJsonDepth = 100;
-
 [[noreturn]] void FailInput(const std::string& what, const std::string& hint = "") {
   throw UserError({.what = what, .where = "chat messages", .hint = hint});
-}
-
-bool IsAscii(std::string_view text) {
-  char all = 0;
-  for (const char c : text) all = static_cast<char>(all | c);
-  return all >= 0;
-}
-
-// Text is borrowed from the JSON; lists and objects are made in the runtime's memory.
-Value ToValue(Runtime& runtime, const ChatJson& json, int depth = 0) {
-  if (depth > kMaxJsonDepth) FailInput("values nested too deep");
-  switch (json.type()) {
-    case ChatJson::value_t::boolean:
-      return Value::Bool(json.get<bool>());
-    case ChatJson::value_t::number_integer:
-      return Value::Int(json.get<int64_t>());
-    case ChatJson::value_t::number_unsigned:
-      if (json.get<uint64_t>() > INT64_MAX) FailInput("an integer beyond 64 bits");
-      return Value::Int(json.get<int64_t>());
-    case ChatJson::value_t::number_float:
-      return Value::Float(json.get<double>());
-    case ChatJson::value_t::string: {
-      const auto& text = json.get_ref<const std::string&>();
-      if (text.size() > UINT32_MAX) FailInput("a text of more than 4 GiB");
-      if (!IsAscii(text)) {
-        int64_t replaced = 0;
-        const std::string valid = ReplaceInvalidUtf8(text, replaced);
-        if (replaced > 0) return runtime.Text(valid);
-      }
-      return Value::String(text);
-    }
-    case ChatJson::value_t::array: {
-      const auto items = runtime.New<Value>(json.size());
-      for (size_t i = 0; i < items.size(); ++i) items[i] = ToValue(runtime, json[i], depth + 1);
-      return Value::List(items);
-    }
-    case ChatJson::value_t::object: {
-      const auto entries = runtime.New<Entry>(json.size());
-      size_t i = 0;
-      for (const auto& item : json.items()) {
-        entries[i++] = {Value::String(item.key()), ToValue(runtime, item.value(), depth + 1)};
-      }
-      return Value::Dict(entries);
-    }
-    default:
-      return Value::None();
-  }
 }
 
 // Names under which the reasoning of a message is passed; the first is what templates read.

@@ -115,6 +115,8 @@ void AppendText(Runtime& runtime, std::string& out, const Value& value) {
     runtime.CheckOutput(out.size());
   } else if (!value.Is(Kind::kUndefined)) {
     AppendRepr(runtime, out, value);
+  } else if (runtime.refuses_undefined()) {
+    runtime.FailUndefined(value);
   }
 }
 

@@ -82,6 +82,9 @@ class Runtime {
   Value Generator(std::span<const Value> copied);
   Value NewNamespace();
 
+  // From now on writing an undefined value throws (Jinja's StrictUndefined); else it writes nothing.
+  void RefuseUndefined() { refuses_undefined_ = true; }
+  bool refuses_undefined() const { return refuses_undefined_; }
   const std::optional<std::tm>& now() const { return now_; }
   void set_line(int line) { line_ = line; }
   int line() const { return line_; }
@@ -96,6 +99,7 @@ class Runtime {
   std::optional<std::tm> now_;
   int64_t steps_ = 0;
   int line_ = 1;
+  bool refuses_undefined_ = false;
 };
 
 // Arguments by the names of the parameters: positional ones first. `given[i]` is false where the

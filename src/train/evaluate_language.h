@@ -1,5 +1,5 @@
-// `pawl eval` of a language model: the loss on a text, of a model folder, of a run or of one of its
-// checkpoints. evaluate_policy.cc hands over what is no policy.
+// `pawl eval` of a language model: its loss on held-out text, and tasks (task_config.h), of a model
+// folder, of a run or of one of its checkpoints. evaluate_policy.cc hands over what is no policy.
 #pragma once
 #include <filesystem>
 
@@ -12,7 +12,8 @@ namespace pawl::train {
 // sft, or a checkpoint of one.
 bool IsLanguagePath(const std::filesystem::path& path);
 
-// Prints a table or one JSON object. Of a run: its own hold-out where options.data is empty.
+// Prints a table or one JSON object. Without tasks and --text: the loss on options.data, or a run's
+// own hold-out. Of a run the results are also kept in RUN/evaluations.jsonl.
 int EvaluateLanguage(const std::filesystem::path& path, const EvaluateOptions& options,
                      const rlhf::LearnerFactory& factory = rlhf::MakeSftLearner);
 

@@ -169,7 +169,7 @@ TEST_P(DecoderBits, ScoringAndLearningSeeTheSameLogProbabilities) {
   auto trainer = MakeCpuTrainer(golden_.layout, From(golden_.weights),
                                 {.compute = GetParam().compute, .threads = 2});
   std::vector<float> scored(targets), learned(targets), entropy(targets);
-  trainer->Score(batch.view(), scored, entropy);
+  trainer->Score(batch.view(), {scored, entropy});
   trainer->Gradient(batch.view(), MeanLoss(1), learned, {});
   EXPECT_TRUE(SameBits(scored, learned));
   for (const float e : entropy) {
@@ -194,7 +194,7 @@ TEST_P(DecoderBits, GenerationHasTheLearnersLogProbabilities) {
     auto trainer = MakeCpuTrainer(golden_.layout, From(golden_.weights),
                                   {.compute = GetParam().compute, .threads = 2});
     std::vector<float> scored(targets), generated(targets), logits(targets * vocab());
-    trainer->Score(batch.view(), scored, {});
+    trainer->Score(batch.view(), {scored});
 
     const PackedDecoder packed(*weights_, team_);
     const auto hidden = InChunks(batch.tokens, 1, &packed);
@@ -237,7 +237,7 @@ TEST_P(DecoderBits, GapsBetweenTargetsDoNotMoveTheOthers) {
   auto trainer = MakeCpuTrainer(golden_.layout, From(golden_.weights),
                                 {.compute = GetParam().compute, .threads = 2});
   std::vector<float> log_prob(CountTargets(all.view()));
-  trainer->Score(all.view(), log_prob, {});
+  trainer->Score(all.view(), {log_prob});
   for (size_t i = 0, target = 0; i < all.tokens.size(); ++i) {
     if (!all.is_target[i]) continue;
     some.is_target[i] = i % 3 != 1 && i > 6;
@@ -246,7 +246,7 @@ TEST_P(DecoderBits, GapsBetweenTargetsDoNotMoveTheOthers) {
   }
   ASSERT_GT(kept.size(), 20u);
   std::vector<float> with_gaps(CountTargets(some.view()));
-  trainer->Score(some.view(), with_gaps, {});
+  trainer->Score(some.view(), {with_gaps});
   EXPECT_TRUE(SameBits(kept, with_gaps));
 }
 

@@ -21,7 +21,7 @@ TEST(Gemma3Real, PerplexityIsThatOfTransformers) {
       layout, [&](std::span<float> to) { ReadWeights(folder, *layout, to); },
       {.micro_batch_tokens = 512, .threads = core::NumCores(), .evaluate_only = true});
   std::vector<float> log_prob(CountTargets(batch.view()));
-  trainer->Score(batch.view(), log_prob, {});
+  trainer->Score(batch.view(), {log_prob});
   const double loss = -std::accumulate(log_prob.begin(), log_prob.end(), 0.0) /
                       static_cast<double>(log_prob.size());
   const double expected = golden.GetScalar<double>("loss");

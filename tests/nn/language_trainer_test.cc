@@ -106,7 +106,7 @@ TEST_P(TrainerContract, GeneratesAndScoresFromTheWeightsItHasNow) {
       };
       const auto score = [&](LanguageTrainer& from) {
         std::vector<float> log_prob(CountTargets(batch.view()));
-        from.Score(batch.view(), log_prob, {});
+        from.Score(batch.view(), {log_prob});
         return log_prob;
       };
       core::ArrayMap start;
@@ -144,8 +144,8 @@ TEST_P(TrainerContract, OneMadeForEvaluationScoresGeneratesAndLoadsOnly) {
   core::ArrayMap saved, none;
   learner->Save(saved);
   evaluator->Load(saved);
-  learner->Score(batch.view(), expected, {});
-  evaluator->Score(batch.view(), scored, {});
+  learner->Score(batch.view(), {expected});
+  evaluator->Score(batch.view(), {scored});
   EXPECT_EQ(scored, expected);
   const char* refused = "made for evaluation alone";
   const auto expect_refused = [&](const auto& action) {
@@ -172,7 +172,7 @@ TEST_P(TrainerContract, TokensOutsideTheVocabularyAreRefused) {
       const auto trainer = Make({.micro_batch_tokens = 1});
       const std::string expected = fmt::format(
           "token {} of a batch has id {}, the model's vocabulary is {}", 4 + at, id, vocab);
-      EXPECT_THAT(ErrorOf([&] { trainer->Score(batch.view(), log_prob, {}); }),
+      EXPECT_THAT(ErrorOf([&] { trainer->Score(batch.view(), {log_prob}); }),
                   testing::HasSubstr(expected));
       EXPECT_THAT(ErrorOf([&] { trainer->Gradient(batch.view(), MeanLoss(1), log_prob, {}); }),
                   testing::HasSubstr(expected));
@@ -194,7 +194,7 @@ TEST_P(TrainerContract, PositionsBeyondALearnedTableAreRefused) {
     const auto trainer = Make({});
     const bool fits = rows <= config.max_positions || !config.learned_positions;
     for (const std::string& error :
-         {ErrorOf([&] { trainer->Score(batch.view(), log_prob, {}); }),
+         {ErrorOf([&] { trainer->Score(batch.view(), {log_prob}); }),
           ErrorOf([&] { trainer->Gradient(batch.view(), MeanLoss(1), log_prob, {}); })}) {
       EXPECT_EQ(error.empty(), fits) << error;
       if (!fits) {
@@ -208,7 +208,7 @@ TEST_P(TrainerContract, BatchesThatContradictThemselvesAreRefused) {
   const auto trainer = Make({});
   std::vector<float> log_prob(8);
   const auto refused = [&](const OwnedSequences& batch) {
-    return !ErrorOf([&] { trainer->Score(batch.view(), log_prob, {}); }).empty();
+    return !ErrorOf([&] { trainer->Score(batch.view(), {log_prob}); }).empty();
   };
   OwnedSequences good;
   good.Add({1, 2, 3});

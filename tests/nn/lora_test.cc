@@ -126,7 +126,7 @@ TEST(Lora, AFreshAdapterIsNothingAndItsGradientReachesB) {
   auto adapted = MakeCpuTrainer(base.layout, From(base.weights), {.threads = 2, .lora = config});
   auto plain = MakeCpuTrainer(base.layout, From(base.weights), {.threads = 2});
   adapted->Gradient(batch.view(), MeanLoss(10), with, {});
-  plain->Score(batch.view(), without, {});
+  plain->Score(batch.view(), {without});
   EXPECT_EQ(LargestDifference(with, without), 0);
   EXPECT_EQ(adapted->Lora()->layout().adapters().size(),
             static_cast<size_t>(7 * base.layout->config().layers));

@@ -134,7 +134,7 @@ TEST_F(Stories260kLanguage, MeanLossOnStoriesIsThatOfTheReferenceProgram) {
     batch.Add(sequence);
   }
   std::vector<float> log_prob(CountTargets(batch.view()));
-  trainer_->Score(batch.view(), log_prob, {});
+  trainer_->Score(batch.view(), {log_prob});
   const double loss = -std::accumulate(log_prob.begin(), log_prob.end(), 0.0) /
                       static_cast<double>(log_prob.size());
   EXPECT_NEAR(loss, 1.548483, 2e-6);

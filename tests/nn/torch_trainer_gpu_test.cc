@@ -62,8 +62,8 @@ TEST_P(TorchTrainerGpu, CheckpointsMoveToTheCpu) {
   trainers.torch->Save(saved);
   trainers.cpu->Load(saved);
   EXPECT_EQ(LargestDifference(trainers.cpu->Weights(), trainers.torch->Weights()), 0);
-  trainers.torch->Score(batch.view(), ours, {});
-  trainers.cpu->Score(batch.view(), theirs, {});
+  trainers.torch->Score(batch.view(), {ours});
+  trainers.cpu->Score(batch.view(), {theirs});
   EXPECT_LE(LargestDifference(ours, theirs), 1e-5 * Largest(theirs) * Scale());
 }
 

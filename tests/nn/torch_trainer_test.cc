@@ -79,9 +79,9 @@ TEST_P(TorchTrainer, ScoringAndLearningSeeTheSameLogProbabilities) {
   const auto trainers = Trainers({});
   std::vector<float> learned(targets), scored(targets), entropy(targets), cpu(targets);
   trainers.torch->Gradient(batch.view(), MeanLoss(1), learned, {});
-  trainers.torch->Score(batch.view(), scored, entropy);
+  trainers.torch->Score(batch.view(), {scored, entropy});
   EXPECT_LE(LargestDifference(scored, learned), 1e-5 * Scale());
-  trainers.cpu->Score(batch.view(), scored, cpu);
+  trainers.cpu->Score(batch.view(), {scored, cpu});
   EXPECT_LE(LargestDifference(entropy, cpu), 1e-5 * Largest(cpu) * Scale());
 }
 

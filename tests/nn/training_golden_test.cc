@@ -87,8 +87,8 @@ TEST_P(TrainingGolden, SavedInTheMiddleAndLoadedElsewhereItGoesOnBitForBit) {
     }
     EXPECT_TRUE(std::equal(a->Weights().begin(), a->Weights().end(), b->Weights().begin()));
     std::vector<float> scored(log_prob.size()), again(log_prob.size());
-    a->Score(batch.view(), scored, {});
-    b->Score(batch.view(), again, {});
+    a->Score(batch.view(), {scored});
+    b->Score(batch.view(), {again});
     EXPECT_EQ(scored, again);
   }
 }

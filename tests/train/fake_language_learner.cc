@@ -121,21 +121,24 @@ void FakeLanguageLearner::Load(const core::ArrayMap& in) {
   if (!request_.evaluate_only) in.CopyTo<float>("momentum", momentum_);
 }
 
-rlhf::LossSum FakeLanguageLearner::Evaluate(const rollout::SequenceBatch& batch) {
+void FakeLanguageLearner::Score(const rollout::SequenceBatch& batch,
+                                const nn::TokenScores& scores) {
   Count();
   Faults& faults = FaultsOf();
-  rlhf::LossSum sum;
+  const int64_t evaluation = faults.evaluations++ - faults.worse_after_evals;
+  const int64_t worse = faults.worse_after_evals >= 0 && evaluation >= 0 ? evaluation + 1 : 0;
+  size_t target = 0;
   for (int64_t s = 0; s < batch.sequences(); ++s) {
     for (int32_t t = batch.starts[s] + 1; t < batch.starts[s + 1]; ++t) {
       if (batch.is_target[t] == 0) continue;
-      sum.loss_sum += Target(batch.tokens[t - 1], batch.tokens[t], nullptr);
-      ++sum.targets;
+      const auto p = Probabilities(batch.tokens[t - 1], 1);
+      const double loss = Target(batch.tokens[t - 1], batch.tokens[t], nullptr);
+      scores.log_prob[target] = static_cast<float>(-loss - static_cast<double>(worse));
+      if (!scores.best_log_prob.empty())
+        scores.best_log_prob[target] = static_cast<float>(std::log(std::ranges::max(p)));
+      ++target;
     }
   }
-  const int64_t worse = faults.evaluations++ - faults.worse_after_evals;
-  if (faults.worse_after_evals >= 0 && worse >= 0)
-    sum.loss_sum += static_cast<double>((worse + 1) * sum.targets);
-  return sum;
 }
 
 std::vector<int32_t> FakeLanguageLearner::Generate(std::span<const int32_t> prompt,

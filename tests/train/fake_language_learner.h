@@ -27,7 +27,7 @@ class FakeLanguageLearner : public rlhf::LanguageModelLearner {
   std::span<const float> Weights() const override { return weights_; }
   void Save(core::ArrayMap& out) const override;
   void Load(const core::ArrayMap& in) override;
-  rlhf::LossSum Evaluate(const rollout::SequenceBatch& batch) override;
+  void Score(const rollout::SequenceBatch& batch, const nn::TokenScores& scores) override;
   std::vector<int32_t> Generate(std::span<const int32_t> prompt,
                                 const nn::GenerateOptions& options) override;
   void WriteModel(const std::filesystem::path& folder) const override;

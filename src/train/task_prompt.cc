@@ -1,0 +1,42 @@
+#include "train/task_prompt.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace pawl::train {
+
+PromptEncoder::PromptEncoder(const TaskConfig& task, const TaskModel& model)
+    : model_(model), chat_(task.chat) {
+  if (!chat_ || model.chat != nullptr) return;
+  throw UserError({.what = "the model has no chat template",
+                   .where = fmt::format("task '{}': chat", task.name),
+                   .expected = "chat = false, or an instruction-tuned model"});
+}
+
+std::string PromptEncoder::TextOf(const std::string& prompt) const {
+  if (!chat_) return prompt;
+  const text::ChatJson messages = text::ChatJson::array({{{"role", "user"}, {"content", prompt}}});
+  return model_.chat->Render(messages, {.add_generation_prompt = true}).text;
+}
+
+std::vector<int32_t> PromptEncoder::Encode(const std::string& text) const {
+  // a chat template writes the special tokens itself
+  auto ids = model_.tokenizer.Encode(
+      text, {.add_special_tokens = !chat_, .unknown = text::UnknownText::kRefuse});
+  if (!ids.empty()) return ids;
+  throw UserError({.what = "a prompt without tokens", .expected = "at least one"});
+}
+
+void PromptEncoder::Cut(std::vector<int32_t>& ids, size_t most) {
+  if (ids.size() <= most) return;
+  ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(most));
+  ++cut_;
+}
+
+void PromptEncoder::AddNote(TaskResult& result) const {
+  if (cut_ > 0)
+    result.notes.push_back(fmt::format("{} prompts cut from the left to the model's positions", cut_));
+}
+
+}  // namespace pawl::train
