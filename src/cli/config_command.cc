@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "train/language_config.h"
+#include "train/task_config.h"
 #include "train/train_config.h"
 
 namespace pawl::cli {
@@ -11,8 +12,8 @@ namespace {
 constexpr const char* kMarkdownTitle =
     "# Config keys\n\n"
     "Made by `pawl config --markdown`; a test keeps it so. The top-level key `stage` says which of "
-    "the two tables below a file is read\n"
-    "by. Defaults of `ppo` are those of Stable-Baselines3; the files in `configs/` show whole "
+    "the two first tables below a file is read\n"
+    "by, the third is of task files (evaluation.md). Defaults of `ppo` are those of Stable-Baselines3; the files in `configs/` show whole "
     "recipes. `--set key=value` overrides any\n"
     "key on the command line.\n\n";
 
@@ -31,7 +32,9 @@ std::string Markdown(const std::string& path, const std::vector<std::string>& as
   return std::string(kMarkdownTitle) + "# Stage `ppo`\n\n" +
          core::ToMarkdown(core::DescribeConfig(train::TrainConfig{})) +
          "\n# Stages `pretrain` and `sft`\n\n" +
-         core::ToMarkdown(core::DescribeConfig(train::LanguageConfig{}));
+         core::ToMarkdown(core::DescribeConfig(train::LanguageConfig{})) +
+         "\n# Tasks of `pawl eval`\n\n" +
+         core::ToMarkdown(core::DescribeConfig(train::TaskConfig{}));
 }
 }  // namespace
 

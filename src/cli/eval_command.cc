@@ -37,6 +37,19 @@ void AddEval(CLI::App& app, int& exit_code) {
                       "also write this MP4 of the first episodes, three at most");
   command->add_option("--data", options->data,
                       "language models: text files; default: the run's own hold-out");
+  command->add_option("--task", options->tasks,
+                      "language models: task files (docs/evaluation.md), any number");
+  command->add_option("--set", options->set, "KEY=VALUE in all task files");
+  command->add_option("--text", options->text,
+                      "language models: perplexity of plain text files, in windows of --context");
+  command
+      ->add_option("--stride", options->stride,
+                   "of --text: tokens from a window to the next; default: the context")
+      ->check(CLI::Range(1, 1'000'000));
+  command->add_option("--against", options->against,
+                      "another model on the same items, with the difference and its interval");
+  command->add_option("--outputs", options->outputs,
+                      "of tasks: a folder for the answers, a JSON line an item");
   command->add_option("--context", options->context, "language models: positions of a sequence")
       ->check(CLI::Range(1, 1'000'000));
   command->add_option("--device", options->device,

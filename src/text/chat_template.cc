@@ -262,6 +262,13 @@ ChatJson ReadConfig(const fs::path& path) {
 }
 }  // namespace
 
+bool HasChatTemplate(const fs::path& folder) {
+  std::error_code ignored;
+  if (fs::exists(folder / "chat_template.jinja", ignored)) return true;
+  const ChatJson config = ReadConfig(folder / "tokenizer_config.json");
+  return config.contains("chat_template") && !config["chat_template"].is_null();
+}
+
 ChatTemplate LoadChatTemplate(const fs::path& folder) {
   const fs::path file = folder / "chat_template.jinja",
                  config_path = folder / "tokenizer_config.json";

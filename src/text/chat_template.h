@@ -68,6 +68,8 @@ class ChatTemplate {
   std::shared_ptr<const Impl> impl_;
 };
 
+// Whether a model's folder has one.
+bool HasChatTemplate(const std::filesystem::path& folder);
 // The template of a model's folder: chat_template.jinja, else chat_template of
 // tokenizer_config.json (of several named ones "default", and "tool_use" where tools are given),
 // with the special tokens of tokenizer_config.json as variables. Throws UserError where there is

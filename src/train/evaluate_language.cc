@@ -6,103 +6,22 @@
 #include <nlohmann/json.hpp>
 
 #include "core/log.h"
-#include "nn/lora_files.h"
+#include "track/append_file.h"
 #include "track/number_text.h"
 #include "train/language_setup.h"
-#include "train/run_checkpoints.h"
+#include "train/language_subject.h"
 #include "train/run_folder.h"
+#include "train/task_runner.h"
 
 namespace pawl::train {
 namespace {
 namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 // of a batch; the result does not depend on it
 constexpr int64_t kBatchTokens = 8192;
 
-// The run that a path is, or is a checkpoint of; empty where it is neither.
-fs::path RunOf(const fs::path& path) {
-  const fs::path plain = fs::absolute(path / ".").lexically_normal().parent_path();
-  const bool inside = plain.parent_path().filename() == "checkpoints";
-  std::error_code ignored;
-  for (const fs::path& folder : {plain, inside ? plain.parent_path().parent_path() : plain}) {
-    if (fs::exists(folder / "config.toml", ignored)) return folder;
-  }
-  return {};
-}
-
-bool IsModelFolder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path / "config.json", ignored) || nn::IsAdapterFolder(path);
-}
-
-// What a PEFT adapter was trained for.
-std::string BaseOf(const fs::path& adapter) {
-  std::string base;
-  nn::ReadAdapterConfig(adapter, &base);
-  std::error_code ignored;
-  if (!base.empty() && fs::exists(fs::path(base) / "config.json", ignored)) return base;
-  throw UserError({.what = fmt::format("the adapter's base '{}' is no model folder here", base),
-                   .where = adapter.string(),
-                   .expected = "base_model_name_or_path in adapter_config.json to be its folder"});
-}
-
-std::string DeviceOf(const EvaluateOptions& options) {
-  return options.device.empty() ? "cpu" : options.device;
-}
-
-struct Subject {
-  LanguageConfig config;
-  std::unique_ptr<text::Tokenizer> tokenizer;
-  std::unique_ptr<rlhf::LanguageModelLearner> learner;
-  std::string name;  // the checkpoint or folder
-};
-
-Subject FromModelFolder(const fs::path& path, const EvaluateOptions& options,
-                        const rlhf::LearnerFactory& factory) {
-  if (options.best) {
-    throw UserError({.what = "--best beside a model folder",
-                     .where = "--best",
-                     .expected = "the folder of a run"});
-  }
-  Subject subject;
-  subject.name = path.string();
-  subject.config.device = DeviceOf(options);
-  subject.config.model.path = path.string();
-  if (nn::IsAdapterFolder(path)) {
-    subject.config.model.path = BaseOf(path);
-    subject.config.lora.path = path.string();
-  }
-  subject.config.data.context = options.context;
-  subject.tokenizer = text::LoadTokenizer(path);
-  auto request = RequestOf(subject.config, *subject.tokenizer);
-  request.evaluate_only = true;
-  subject.learner = factory(request);
-  return subject;
-}
-
-Subject FromRun(const fs::path& path, const EvaluateOptions& options,
-                const rlhf::LearnerFactory& factory) {
-  const RunFolder run{RunOf(path)};
-  std::vector<std::string> skipped;
-  const FoundCheckpoint found = FindCheckpoint(path, options.best, skipped);
-  for (const auto& line : skipped) PAWL_LOG_WARN("{}", line);
-  Subject subject;
-  subject.name = found.folder.string();
-  core::LoadConfig(core::Table::ParseFile(run.config().string()), subject.config);
-  subject.config.device = DeviceOf(options);  // not the one it was trained on
-  subject.tokenizer = text::LoadTokenizer(run.tokenizer());
-  auto request = RequestOf(subject.config, *subject.tokenizer);  // the model of the run's context
-  if (options.context > 0) subject.config.data.context = options.context;
-  request.evaluate_only = true;
-  subject.learner = factory(request);
-  const auto state =
-      core::BorrowSafetensors(nn::FileIn(found.files, kTrainingState, subject.name), subject.name);
-  CheckBase(state, ChecksumOfBase(subject.config), fmt::format("evaluate '{}'", subject.name));
-  subject.learner->Load(state);
-  return subject;
-}
-
 // The files of --data, or the run's own hold-out. Takes the tokenizer.
-text::LoadedData TextOf(Subject& subject, const EvaluateOptions& options, bool model_folder) {
+text::LoadedData TextOf(LanguageSubject& subject, const EvaluateOptions& options) {
   auto data = subject.config.data;
   if (data.context == 0) data.context = subject.learner->info().max_positions;
   data.tokenizer = text::TokenizerKind::kModel;
@@ -113,7 +32,7 @@ text::LoadedData TextOf(Subject& subject, const EvaluateOptions& options, bool m
                      .where = "--data",
                      .expected = "a text of at least 2 tokens"});
   }
-  if (model_folder) {
+  if (subject.run.empty()) {
     throw UserError({.what = "a model folder has no text of its own",
                      .where = "--data",
                      .expected = "a text file to evaluate on"});
@@ -126,7 +45,7 @@ text::LoadedData TextOf(Subject& subject, const EvaluateOptions& options, bool m
 }
 
 // How the text was read: as the run does, where it is one.
-const char* FormatName(const Subject& subject, const EvaluateOptions& options) {
+const char* FormatName(const LanguageSubject& subject, const EvaluateOptions& options) {
   auto data = subject.config.data;
   if (!options.data.empty()) data.files = options.data;
   const auto format = text::FormatOf(data);
@@ -135,42 +54,179 @@ const char* FormatName(const Subject& subject, const EvaluateOptions& options) {
   }
   return "";
 }
-}  // namespace
 
-bool IsLanguagePath(const fs::path& path) {
-  if (IsModelFolder(path)) return true;
-  const fs::path run = RunOf(path);
-  if (run.empty()) return false;
-  return StageOf(core::Table::ParseFile((run / "config.toml").string())) != Stage::kPpo;
+// The loss on a run's hold-out, or on --data read as the run reads its own. Takes the tokenizer.
+TaskResult EvaluateHoldOut(LanguageSubject& subject, const EvaluateOptions& options) {
+  const text::LoadedData data = TextOf(subject, options);
+  const text::SequenceSource& text = *data.eval;
+  CheckFit(subject.learner->info(), *data.tokenizer, text.context(), "--context");
+  text::SpreadBatches batches(text, 0, std::max<int64_t>(1, kBatchTokens / text.context()));
+  std::vector<SequenceScore> scores;
+  text::TokenBatch batch;
+  while (batches.Next(batch)) {
+    for (const SequenceScore& score : ScoreBatch(*subject.learner, batch)) scores.push_back(score);
+  }
+  TaskResult result{.name = options.data.empty() ? "held_out" : "data",
+                    .metrics = PerplexityMetrics(scores)};
+  for (const SequenceScore& score : scores) result.n += score.targets;
+  result.notes.push_back(
+      fmt::format("data.format {}, context {}", FormatName(subject, options), text.context()));
+  return result;
 }
+
+std::vector<TaskConfig> TasksOf(const EvaluateOptions& options) {
+  std::vector<TaskConfig> tasks;
+  for (const std::string& path : options.tasks) tasks.push_back(ReadTask(path, options.set));
+  for (const std::string& file : options.text)
+    tasks.push_back(TextTask(file, options.context, options.stride));
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    for (size_t k = 0; k < i; ++k) {
+      if (tasks[i].name != tasks[k].name) continue;
+      throw UserError({.what = fmt::format("two tasks named '{}'", tasks[i].name),
+                       .where = "--task",
+                       .expected = "a name of its own for each"});
+    }
+  }
+  return tasks;
+}
+
+// Answers to each item, for people and other programs.
+std::function<void(const std::string&)> OutputFile(const EvaluateOptions& options,
+                                                   const std::string& task) {
+  if (options.outputs.empty()) return {};
+  fs::create_directories(options.outputs);
+  const fs::path path = fs::path(options.outputs) / (task + ".jsonl");
+  fs::remove(path);
+  auto file = std::make_shared<track::AppendFile>(path);
+  return [file](const std::string& json) { file->Append(json + "\n"); };
+}
+
+struct Evaluated {
+  std::string model;
+  fs::path run;
+  std::vector<TaskResult> results;
+};
+
+Evaluated EvaluateModel(const fs::path& path, const EvaluateOptions& options,
+                        std::span<const TaskConfig> tasks, bool keep_outputs,
+                        const rlhf::LearnerFactory& factory) {
+  SubjectOptions wanted{.best = options.best};
+  if (tasks.empty()) wanted.context = options.context;
+  if (!options.device.empty()) wanted.device = options.device;
+  LanguageSubject subject = OpenLanguageModel(path, wanted, factory);
+  Evaluated evaluated{.model = subject.name, .run = subject.run};
+  if (tasks.empty()) {
+    evaluated.results.push_back(EvaluateHoldOut(subject, options));
+    return evaluated;
+  }
+  CheckFit(subject.learner->info(), *subject.tokenizer, 0, "");
+  const TaskModel model{.learner = *subject.learner,
+                        .tokenizer = *subject.tokenizer,
+                        .chat = subject.chat ? &*subject.chat : nullptr};
+  for (const TaskConfig& task : tasks) {
+    TaskRequest request;
+    if (keep_outputs) request.on_item = OutputFile(options, task.name);
+    evaluated.results.push_back(RunTask(task, model, request));
+  }
+  return evaluated;
+}
+
+Json ValueJson(const TaskMetric& metric) {
+  const Interval interval = IntervalOf(metric);
+  return {{"value", ValueOf(metric)}, {"ci95", {interval.low, interval.high}}};
+}
+
+// The fields of a metric and, beside another model, how far the two are apart.
+Json MetricJson(const TaskMetric& metric, const TaskMetric* against) {
+  Json json = ValueJson(metric);
+  if (against == nullptr) return json;
+  const MetricDifference difference = DifferenceOf(metric, *against);
+  json["against"] = ValueJson(*against);
+  json["difference"] = {{"value", difference.value}, {"ci95", nullptr}};
+  if (difference.ci95)
+    json["difference"]["ci95"] = {difference.ci95->low, difference.ci95->high};
+  return json;
+}
+
+Json TaskJson(const TaskResult& result, const TaskResult* against) {
+  const auto other = [&](size_t i) {
+    return against != nullptr && i < against->metrics.size() ? &against->metrics[i] : nullptr;
+  };
+  Json json;
+  json["metric"] = nullptr;  // not scored
+  if (!result.metrics.empty()) {
+    json["metric"] = result.metrics[0].name;
+    json.update(MetricJson(result.metrics[0], other(0)));
+  }
+  json["n"] = result.n;
+  for (size_t i = 1; i < result.metrics.size(); ++i)
+    json["metrics"][result.metrics[i].name] = MetricJson(result.metrics[i], other(i));
+  if (!result.notes.empty()) json["notes"] = result.notes;
+  return json;
+}
+
+Json ResultJson(const Evaluated& evaluated, const Evaluated* against) {
+  Json json = {{"model", evaluated.model}};
+  if (against != nullptr) json["against"] = against->model;
+  for (size_t i = 0; i < evaluated.results.size(); ++i) {
+    json["tasks"][evaluated.results[i].name] =
+        TaskJson(evaluated.results[i], against != nullptr ? &against->results[i] : nullptr);
+  }
+  return json;
+}
+
+std::string NumberText(const TaskMetric& metric, double value) {
+  return metric.is_share ? track::PercentText(value) : track::ShortNumber(value);
+}
+
+void PrintMetric(const TaskMetric& metric, const TaskMetric* against) {
+  const Interval interval = IntervalOf(metric);
+  std::printf("  %-20s %-10s 95 %% interval %s to %s\n", metric.name.c_str(),
+              NumberText(metric, ValueOf(metric)).c_str(), NumberText(metric, interval.low).c_str(),
+              NumberText(metric, interval.high).c_str());
+  if (against == nullptr) return;
+  const MetricDifference difference = DifferenceOf(metric, *against);
+  std::string interval_text = "not the same items";
+  if (difference.ci95) {
+    interval_text = fmt::format("95 % interval {} to {}", NumberText(metric, difference.ci95->low),
+                                NumberText(metric, difference.ci95->high));
+  }
+  std::printf("  %-20s %-10s the other has %s; %s\n", "  difference",
+              NumberText(metric, difference.value).c_str(),
+              NumberText(*against, ValueOf(*against)).c_str(), interval_text.c_str());
+}
+
+void PrintTable(const Evaluated& evaluated, const Evaluated* against) {
+  std::printf("%s%s\n", evaluated.model.c_str(),
+              against != nullptr ? (" against " + against->model).c_str() : "");
+  for (size_t i = 0; i < evaluated.results.size(); ++i) {
+    const TaskResult& result = evaluated.results[i];
+    std::printf("%s, n = %lld%s\n", result.name.c_str(), static_cast<long long>(result.n),
+                result.metrics.empty() ? ", not scored" : "");
+    for (const std::string& note : result.notes) std::printf("  (%s)\n", note.c_str());
+    for (size_t k = 0; k < result.metrics.size(); ++k)
+      PrintMetric(result.metrics[k], against != nullptr ? &against->results[i].metrics[k] : nullptr);
+  }
+}
+}  // namespace
 
 int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
                      const rlhf::LearnerFactory& factory) {
-  const std::string device = DeviceOf(options);
-  CheckDevice(device);
-  LoadDevice(device);
-  const bool model_folder = IsModelFolder(path);
-  Subject subject =
-      model_folder ? FromModelFolder(path, options, factory) : FromRun(path, options, factory);
-  const text::LoadedData data = TextOf(subject, options, model_folder);
-  const text::SequenceSource& text = *data.eval;
-  CheckFit(subject.learner->info(), *data.tokenizer, text.context(), "--context");
-  const text::SpreadBatches batches(text, 0, std::max<int64_t>(1, kBatchTokens / text.context()));
-  const rlhf::LossSum sum = EvaluateBatches(*subject.learner, batches);
-  const double loss = sum.loss_sum / static_cast<double>(sum.targets);
-  const char* format = FormatName(subject, options);
+  const std::vector<TaskConfig> tasks = TasksOf(options);
+  const Evaluated evaluated = EvaluateModel(path, options, tasks, /*keep_outputs=*/true, factory);
+  std::optional<Evaluated> other;
+  if (!options.against.empty()) {
+    other = EvaluateModel(track::RunPath(options.against), options, tasks, /*keep_outputs=*/false,
+                          factory);
+  }
+  const Json json = ResultJson(evaluated, other ? &*other : nullptr);
   if (options.json) {
-    const nlohmann::ordered_json json = {{"loss", loss},          {"perplexity", std::exp(loss)},
-                                         {"tokens", sum.targets}, {"context", text.context()},
-                                         {"format", format},      {"checkpoint", subject.name}};
     std::printf("%s\n", json.dump().c_str());
   } else {
-    std::printf(
-        "%s\n  loss        %.4f nats per token\n  perplexity  %s\n  tokens      %lld, data.format "
-        "%s, context %lld\n",
-        subject.name.c_str(), loss, track::ShortNumber(std::exp(loss)).c_str(),
-        static_cast<long long>(sum.targets), format, static_cast<long long>(text.context()));
+    PrintTable(evaluated, other ? &*other : nullptr);
   }
+  if (!evaluated.run.empty())
+    track::AppendFile(RunFolder{evaluated.run}.evaluations()).Append(json.dump() + "\n");
   return 0;
 }
 

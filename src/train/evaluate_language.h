@@ -8,10 +8,6 @@
 
 namespace pawl::train {
 
-// Whether a path is a language model: a folder with a config.json, a run of the stages pretrain and
-// sft, or a checkpoint of one.
-bool IsLanguagePath(const std::filesystem::path& path);
-
 // Prints a table or one JSON object. Without tasks and --text: the loss on options.data, or a run's
 // own hold-out. Of a run the results are also kept in RUN/evaluations.jsonl.
 int EvaluateLanguage(const std::filesystem::path& path, const EvaluateOptions& options,

@@ -10,6 +10,7 @@
 #include "track/runs.h"
 #include "train/evaluate_language.h"
 #include "train/evaluator.h"
+#include "train/language_subject.h"
 #include "train/run_folder.h"
 
 namespace pawl::train {
@@ -63,7 +64,7 @@ void CheckKind(const EvaluateOptions& options, bool language) {
         {.what = fmt::format("{} for a {}", option, language ? "language model" : "policy"),
          .where = option,
          .expected =
-             language ? "--data FILE, --context N, --device D" : "the options of policies"});
+             language ? "the options of language models" : "the options of policies"});
   };
   if (language && options.episodes) refuse("--episodes");
   if (language && options.seed) refuse("--seed");
@@ -72,6 +73,17 @@ void CheckKind(const EvaluateOptions& options, bool language) {
   if (language && options.stochastic) refuse("--stochastic");
   if (!language && !options.data.empty()) refuse("--data");
   if (!language && options.context > 0) refuse("--context");
+  if (!language && options.stride > 0) refuse("--stride");
+  if (!language && !options.tasks.empty()) refuse("--task");
+  if (!language && !options.text.empty()) refuse("--text");
+  if (!language && !options.against.empty()) refuse("--against");
+  if (!language && !options.outputs.empty()) refuse("--outputs");
+  const bool has_tasks = !options.tasks.empty() || !options.text.empty();
+  if (has_tasks && !options.data.empty()) {
+    throw UserError({.what = "--data beside tasks",
+                     .where = "--data",
+                     .expected = "--text FILE, or a task that names its files"});
+  }
   if (!language && !options.device.empty()) refuse("--device");
 }
 

@@ -21,7 +21,13 @@ struct EvaluateOptions {
   std::string env_id;  // the policy's own
   std::string video;   // none
   // of language models
-  std::vector<std::string> data;  // text files
+  std::vector<std::string> data;   // text files, read as the run reads its own
+  std::vector<std::string> tasks;  // task files
+  std::vector<std::string> set;    // assignments to all of them
+  std::vector<std::string> text;   // plain files: perplexity
+  int64_t stride = 0;              // of --text; 0 = the context
+  std::string against;             // another model on the same tasks
+  std::string outputs;             // a folder for the answers
   int64_t context = 0;            // 0 = the run's, or the model's positions
   std::string device;             // "" = cpu, wherever it was trained
 };

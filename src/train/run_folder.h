@@ -1,5 +1,6 @@
 // The folder of one run: config.toml (resolved), metrics.jsonl, events.out.tfevents.*, log.txt,
-// checkpoints/, best.json, summary.json (written last: the run is finished), report.html; of a
+// checkpoints/, best.json, summary.json (written last: the run is finished), report.html,
+// evaluations.jsonl (what `pawl eval` found); of a
 // policy video.mp4, of a language model tokenizer/, samples.jsonl, model/, best_model/. Decides
 // what --resume means.
 #pragma once
@@ -22,6 +23,7 @@ struct RunFolder {
   std::filesystem::path log() const { return path / "log.txt"; }
   std::filesystem::path checkpoints() const { return path / "checkpoints"; }
   std::filesystem::path best() const { return path / "best.json"; }
+  std::filesystem::path evaluations() const { return path / "evaluations.jsonl"; }
   std::filesystem::path summary() const { return path / "summary.json"; }
   std::filesystem::path video() const { return path / "video.mp4"; }
   std::filesystem::path report() const { return path / "report.html"; }
