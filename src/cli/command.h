@@ -15,5 +15,6 @@ void AddData(CLI::App& app, int& exit_code);
 void AddDoctor(CLI::App& app, int& exit_code);
 void AddEnvs(CLI::App& app, int& exit_code);
 void AddRuns(CLI::App& app, int& exit_code);
+void AddTokenizer(CLI::App& app, int& exit_code);
 
 }  // namespace pawl::cli

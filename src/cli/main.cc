@@ -87,6 +87,7 @@ int Main(int argc, char** argv) {
   AddEval(app, exit_code);
   AddConfig(app, exit_code);
   AddData(app, exit_code);
+  AddTokenizer(app, exit_code);
   AddDoctor(app, exit_code);
   AddEnvs(app, exit_code);
   AddRuns(app, exit_code);

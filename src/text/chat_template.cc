@@ -166,6 +166,16 @@ void CheckList(const ChatJson* list, const char* what) {
 }
 }  // namespace
 
+std::optional<std::tm> ParseDate(const std::string& date, const std::string& key) {
+  if (date.empty()) return std::nullopt;
+  std::tm day = {};
+  const char* end = strptime(date.c_str(), "%Y-%m-%d", &day);
+  if (end != nullptr && *end == '\0') return day;
+  throw UserError({.what = fmt::format("'{}' is no date", date),
+                   .where = key,
+                   .expected = "year-month-day, as 2026-07-26"});
+}
+
 ChatTemplate ChatTemplate::Parse(std::string_view source, const std::string& name) {
   return Parse(source, name, ChatJson::object());
 }
@@ -262,13 +272,6 @@ ChatJson ReadConfig(const fs::path& path) {
 }
 }  // namespace
 
-bool HasChatTemplate(const fs::path& folder) {
-  std::error_code ignored;
-  if (fs::exists(folder / "chat_template.jinja", ignored)) return true;
-  const ChatJson config = ReadConfig(folder / "tokenizer_config.json");
-  return config.contains("chat_template") && !config["chat_template"].is_null();
-}
-
 ChatTemplate LoadChatTemplate(const fs::path& folder) {
   const fs::path file = folder / "chat_template.jinja",
                  config_path = folder / "tokenizer_config.json";
@@ -309,6 +312,15 @@ ChatTemplate LoadChatTemplate(const fs::path& folder) {
   }
   main->tool_use = std::move(tool_use);
   return ChatTemplate(std::move(main));
+}
+
+std::shared_ptr<const ChatTemplate> FindChatTemplate(const fs::path& folder) {
+  std::error_code ignored;
+  const ChatJson config = ReadConfig(folder / "tokenizer_config.json");
+  const auto found = config.find("chat_template");
+  const bool in_config = found != config.end() && !found->is_null();
+  if (!in_config && !fs::exists(folder / "chat_template.jinja", ignored)) return nullptr;
+  return std::make_shared<const ChatTemplate>(LoadChatTemplate(folder));
 }
 
 }  // namespace pawl::text

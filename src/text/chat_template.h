@@ -39,6 +39,9 @@ struct RenderOptions {
   RenderLimits limits;
 };
 
+// "2026-07-26" as a date; nothing for "". Throws UserError naming the key it stands under.
+std::optional<std::tm> ParseDate(const std::string& date, const std::string& key);
+
 struct Rendered {
   std::string text;
   // Bytes [begin, end) that {% generation %} blocks wrote, in the order in which they ended.
@@ -68,12 +71,12 @@ class ChatTemplate {
   std::shared_ptr<const Impl> impl_;
 };
 
-// Whether a model's folder has one.
-bool HasChatTemplate(const std::filesystem::path& folder);
 // The template of a model's folder: chat_template.jinja, else chat_template of
 // tokenizer_config.json (of several named ones "default", and "tool_use" where tools are given),
 // with the special tokens of tokenizer_config.json as variables. Throws UserError where there is
 // none.
 ChatTemplate LoadChatTemplate(const std::filesystem::path& folder);
+// The same, or nullptr where there is none.
+std::shared_ptr<const ChatTemplate> FindChatTemplate(const std::filesystem::path& folder);
 
 }  // namespace pawl::text

@@ -199,6 +199,12 @@ size_t DataFile::ReadAt(int64_t offset, std::span<char> out) const {
   return done;
 }
 
+std::string DataFile::ReadAll() const {
+  std::string content(static_cast<size_t>(size_), '\0');
+  content.resize(ReadAt(0, content));
+  return content;
+}
+
 LineReader::LineReader(const DataFile& file, int64_t max_line_bytes, int64_t offset, int64_t number,
                        size_t buffer_bytes)
     : file_(file),

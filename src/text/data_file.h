@@ -23,6 +23,7 @@ class DataFile {
   bool packed() const { return packed_; }
   // Bytes from `offset` on; fewer than asked for only at the end of the file.
   size_t ReadAt(int64_t offset, std::span<char> out) const;
+  std::string ReadAll() const;
 
  private:
   void Unpack(const std::string& key);

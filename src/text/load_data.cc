@@ -101,7 +101,7 @@ void CheckRecords(const DataConfig& config, LoadedData& data) {
 }
 
 LoadedData LoadRecords(const DataConfig& config, std::unique_ptr<Tokenizer> given,
-                       const CodecMaker& make_codec) {
+                       std::shared_ptr<const ChatTemplate> chat) {
   LoadedData data;
   RecordOptions options = RecordOptionsOf(config);
   data.records = std::make_unique<RecordSet>(config.files, "data.files", options);
@@ -115,7 +115,7 @@ LoadedData LoadRecords(const DataConfig& config, std::unique_ptr<Tokenizer> give
     data.tokenizer = std::move(given);
   }
   const SequenceOptions encode = SequenceOptionsOf(config);
-  const TextCodec codec = make_codec(*data.tokenizer);
+  const TextCodec codec = CodecOf(*data.tokenizer, std::move(chat), config.chat_date);
   data.train = std::make_unique<RecordSource>(*data.records, Side::kTrain, codec, encode);
   if (config.eval_files.empty()) {
     data.eval = std::make_unique<RecordSource>(*data.records, Side::kHeldOut, codec, encode);
@@ -132,10 +132,10 @@ LoadedData LoadRecords(const DataConfig& config, std::unique_ptr<Tokenizer> give
 }  // namespace
 
 LoadedData LoadData(const DataConfig& config, std::unique_ptr<Tokenizer> given,
-                    const CodecMaker& make_codec) {
+                    std::shared_ptr<const ChatTemplate> chat) {
   CheckDataConfig(config);
   if (FormatOf(config) == DataFormat::kRecords)
-    return LoadRecords(config, std::move(given), make_codec);
+    return LoadRecords(config, std::move(given), std::move(chat));
   LoadedText text = LoadText(config, std::move(given));
   LoadedData data;
   data.tokenizer = std::move(text.tokenizer);
@@ -148,7 +148,8 @@ LoadedData LoadData(const DataConfig& config, std::unique_ptr<Tokenizer> given,
 }
 
 LoadedData LoadEvalData(const std::vector<std::string>& files, const DataConfig& config,
-                        std::unique_ptr<Tokenizer> tokenizer, const CodecMaker& make_codec) {
+                        std::unique_ptr<Tokenizer> tokenizer,
+                        std::shared_ptr<const ChatTemplate> chat) {
   LoadedData data;
   data.tokenizer = std::move(tokenizer);
   DataConfig own = config;
@@ -164,8 +165,9 @@ LoadedData LoadEvalData(const std::vector<std::string>& files, const DataConfig&
   }
   data.eval_records = std::make_unique<RecordSet>(own.files, "--data", RecordOptionsOf(own));
   AddCounts(*data.eval_records, data);
-  data.eval = std::make_unique<RecordSource>(*data.eval_records, Side::kTrain,
-                                             make_codec(*data.tokenizer), SequenceOptionsOf(own));
+  data.eval = std::make_unique<RecordSource>(
+      *data.eval_records, Side::kTrain, CodecOf(*data.tokenizer, std::move(chat), own.chat_date),
+      SequenceOptionsOf(own));
   return data;
 }
 

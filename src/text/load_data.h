@@ -1,7 +1,6 @@
 // From [data] to what a run draws its batches from, whatever the format: text and lines in memory
 // (text_dataset.h), records from their files (record_source.h). Once, at the start of a run.
 #pragma once
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,18 +28,16 @@ struct LoadedData {
   bool tokens_are_estimates = false;  // records: from the sample
 };
 
-// How records become text and ids with a tokenizer; what it returns may refer to the tokenizer.
-using CodecMaker = std::function<TextCodec(const Tokenizer&)>;
-
 // Reads or checks all files of the config. `given`: for tokenizer = "model". Throws UserError
-// naming the file and line for what cannot be read, is no record, or cannot be encoded.
+// naming the file and line for what cannot be read, is no record, or cannot be encoded. `chat`: the
+// model's template for messages, where it has one.
 LoadedData LoadData(const DataConfig& config, std::unique_ptr<Tokenizer> given,
-                    const CodecMaker& make_codec = CodecOf);
+                    std::shared_ptr<const ChatTemplate> chat = nullptr);
 
 // Other files with a tokenizer that is there (`pawl eval --data`): all of them is `eval`.
 LoadedData LoadEvalData(const std::vector<std::string>& files, const DataConfig& config,
                         std::unique_ptr<Tokenizer> tokenizer,
-                        const CodecMaker& make_codec = CodecOf);
+                        std::shared_ptr<const ChatTemplate> chat = nullptr);
 
 // The options of a run's batches, `sequences` a batch.
 BatchOptions BatchOptionsOf(const DataConfig& config, uint64_t seed, int64_t sequences);

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "text/chat_template.h"
+#include "text/python_text.h"
 #include "text/tokenizer.h"
 
 namespace pawl::text {
@@ -169,8 +171,28 @@ Sequence EncodeCompletion(const Record& record, const TextCodec& codec,
 }
 }  // namespace
 
-TextCodec CodecOf(const Tokenizer& tokenizer) {
+TextCodec CodecOf(const Tokenizer& tokenizer, std::shared_ptr<const ChatTemplate> chat,
+                  const std::string& date) {
   TextCodec codec;
+  if (chat != nullptr) {
+    codec.render = [chat, day = ParseDate(date, "data.chat_date")](const TextCodec::Chat& wanted) {
+      RenderOptions options;
+      options.tools = &wanted.tools;
+      options.kwargs = &wanted.template_args;
+      options.add_generation_prompt = wanted.add_generation_prompt;
+      if (wanted.continue_final_message) options.continue_field = "content";
+      options.date = day;
+      const Rendered rendered = chat->Render(wanted.messages, options);
+      TextCodec::Rendered out{.text = rendered.text};
+      const std::string_view text = out.text;
+      for (const auto& [begin, end] : rendered.assistant) {
+        const auto first = static_cast<int64_t>(python::Length(text.substr(0, begin)));
+        const auto count = static_cast<int64_t>(python::Length(text.substr(begin, end - begin)));
+        out.assistant.push_back({first, first + count});
+      }
+      return out;
+    };
+  }
   codec.encode = [&tokenizer](std::string_view text, bool special_tokens) {
     return tokenizer.Encode(text,
                             {.add_special_tokens = special_tokens, .unknown = UnknownText::kRefuse});

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 
 namespace pawl::text {
 
+class ChatTemplate;
 class Tokenizer;
 
 struct CharRange {
@@ -43,8 +45,10 @@ struct TextCodec {
   std::function<Rendered(const Chat& chat)> render;                  // empty: no chat template
   std::string end_text;  // what ends a text: that of the end token, or a line break
 };
-// Of a tokenizer without a chat template; it must outlive the codec.
-TextCodec CodecOf(const Tokenizer& tokenizer);
+// Of a tokenizer, which must outlive the codec, and of a chat template, without which messages are
+// refused. `date`: "2026-07-26", for templates that write the date; "": those are refused.
+TextCodec CodecOf(const Tokenizer& tokenizer, std::shared_ptr<const ChatTemplate> chat = nullptr,
+                  const std::string& date = "");
 
 struct SequenceOptions {
   LossOn loss_on = LossOn::kCompletion;

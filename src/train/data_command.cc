@@ -165,13 +165,16 @@ void PrintTable(const text::DataReport& report, const text::DataConfig& config) 
 
 int InspectCommand(const InspectOptions& options) {
   std::unique_ptr<text::Tokenizer> tokenizer;
+  std::shared_ptr<const text::ChatTemplate> chat;
   if (options.tokenizer == "byte") {
     tokenizer = std::make_unique<text::Tokenizer>(text::MakeByteTokenizer());
   } else if (!options.tokenizer.empty()) {
     tokenizer = text::LoadTokenizer(options.tokenizer);
+    if (std::filesystem::is_directory(options.tokenizer))
+      chat = text::FindChatTemplate(options.tokenizer);
   }
   text::TextCodec codec;
-  if (tokenizer != nullptr) codec = text::CodecOf(*tokenizer);
+  if (tokenizer != nullptr) codec = text::CodecOf(*tokenizer, chat, options.data.chat_date);
   const text::DataReport report =
       text::InspectData(options.data, tokenizer.get(), tokenizer != nullptr ? &codec : nullptr,
                         options.json ? 0 : options.show);

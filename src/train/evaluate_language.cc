@@ -26,7 +26,7 @@ text::LoadedData TextOf(LanguageSubject& subject, const EvaluateOptions& options
   if (data.context == 0) data.context = subject.learner->info().max_positions;
   data.tokenizer = text::TokenizerKind::kModel;
   if (!options.data.empty()) {
-    auto set = text::LoadEvalData(options.data, data, std::move(subject.tokenizer));
+    auto set = text::LoadEvalData(options.data, data, std::move(subject.tokenizer), subject.chat);
     if (!set.eval->empty()) return set;
     throw UserError({.what = "nothing to evaluate on",
                      .where = "--data",
@@ -37,7 +37,7 @@ text::LoadedData TextOf(LanguageSubject& subject, const EvaluateOptions& options
                      .where = "--data",
                      .expected = "a text file to evaluate on"});
   }
-  auto loaded = text::LoadData(data, std::move(subject.tokenizer));
+  auto loaded = text::LoadData(data, std::move(subject.tokenizer), subject.chat);
   if (!loaded.eval->empty()) return loaded;
   throw UserError({.what = "the run held no text out",
                    .where = "--data",
@@ -122,7 +122,7 @@ Evaluated EvaluateModel(const fs::path& path, const EvaluateOptions& options,
   CheckFit(subject.learner->info(), *subject.tokenizer, 0, "");
   const TaskModel model{.learner = *subject.learner,
                         .tokenizer = *subject.tokenizer,
-                        .chat = subject.chat ? &*subject.chat : nullptr};
+                        .chat = subject.chat.get()};
   for (const TaskConfig& task : tasks) {
     TaskRequest request;
     if (keep_outputs) request.on_item = OutputFile(options, task.name);

@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "kernels/cuda_library.h"
+#include "text/chat_template.h"
 #include "track/number_text.h"
 
 namespace pawl::train {
@@ -117,9 +118,12 @@ rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokeniz
 LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerFactory& factory) {
   LoadDevice(config.device);
   std::unique_ptr<text::Tokenizer> given;
-  if (config.data.tokenizer == text::TokenizerKind::kModel)
+  std::shared_ptr<const text::ChatTemplate> chat;
+  if (config.data.tokenizer == text::TokenizerKind::kModel) {
     given = text::LoadTokenizer(config.model.path);
-  auto loaded = text::LoadData(config.data, std::move(given));
+    chat = text::FindChatTemplate(config.model.path);
+  }
+  auto loaded = text::LoadData(config.data, std::move(given), std::move(chat));
   for (const auto& bad : loaded.problems) {
     PAWL_LOG_WARN("skipped {}:{}: {}", bad.file, bad.line, bad.problem.what);
   }

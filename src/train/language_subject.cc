@@ -35,7 +35,7 @@ std::string BaseOf(const fs::path& adapter) {
 // The tokenizer and the chat template of a folder.
 void LoadText(const fs::path& folder, LanguageSubject& subject) {
   subject.tokenizer = text::LoadTokenizer(folder);
-  if (text::HasChatTemplate(folder)) subject.chat = text::LoadChatTemplate(folder);
+  subject.chat = text::FindChatTemplate(folder);
 }
 
 LanguageSubject FromModelFolder(const fs::path& path, const SubjectOptions& options,

@@ -3,7 +3,6 @@
 #pragma once
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "rlhf/language_learner.h"
@@ -16,7 +15,7 @@ namespace pawl::train {
 struct LanguageSubject {
   LanguageConfig config;  // the run's; of a folder the defaults
   std::unique_ptr<text::Tokenizer> tokenizer;
-  std::optional<text::ChatTemplate> chat;  // of models that have one
+  std::shared_ptr<const text::ChatTemplate> chat;  // nullptr where the model has none
   std::unique_ptr<rlhf::LanguageModelLearner> learner;
   std::string name;           // the checkpoint or folder
   std::filesystem::path run;  // empty of a folder

@@ -30,6 +30,7 @@ struct TaskConfig {
   int64_t shots = 0;
   std::vector<std::string> shots_files;
   bool chat = false;
+  std::string chat_date;
   // generate
   int64_t max_tokens = 256, samples = 1;
   double temperature = 0;
@@ -76,6 +77,8 @@ struct TaskConfig {
     v.Field("shots_files", shots_files,
             {.help = "where they come from; empty = the task's own items, but the one that is asked"});
     v.Field("chat", chat, {.help = "the prompt is a user's message in the model's chat template"});
+    v.Field("chat_date", chat_date,
+            {.help = "the day, as 2026-07-26, that a chat template asks for"});
     v.Field("max_tokens", max_tokens, {.help = "generate: longest answer", .min = 1});
     v.Field("samples", samples, {.help = "generate: answers to each prompt", .min = 1, .max = 100'000});
     v.Field("temperature", temperature,

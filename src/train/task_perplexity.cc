@@ -17,13 +17,6 @@ bool IsJson(const std::string& path) {
   return path.find(".json") != std::string::npos;  // .jsonl, .json.gz, ...
 }
 
-std::string WholeFile(const std::string& path) {
-  const text::DataFile file(path, "files");
-  std::string content(static_cast<size_t>(file.size()), '\0');
-  content.resize(file.ReadAt(0, content));
-  return content;
-}
-
 // Calls add(text) for each text of the task.
 template <class Add>
 void ForEachText(const TaskConfig& task, const Add& add) {
@@ -37,7 +30,7 @@ void ForEachText(const TaskConfig& task, const Add& add) {
         --left;
       }
     } else {
-      add(WholeFile(path));
+      add(text::DataFile(path, "files").ReadAll());
       --left;
     }
   }

@@ -7,7 +7,7 @@
 namespace pawl::train {
 
 PromptEncoder::PromptEncoder(const TaskConfig& task, const TaskModel& model)
-    : model_(model), chat_(task.chat) {
+    : model_(model), chat_(task.chat), date_(text::ParseDate(task.chat_date, "chat_date")) {
   if (!chat_ || model.chat != nullptr) return;
   throw UserError({.what = "the model has no chat template",
                    .where = fmt::format("task '{}': chat", task.name),
@@ -17,7 +17,7 @@ PromptEncoder::PromptEncoder(const TaskConfig& task, const TaskModel& model)
 std::string PromptEncoder::TextOf(const std::string& prompt) const {
   if (!chat_) return prompt;
   const text::ChatJson messages = text::ChatJson::array({{{"role", "user"}, {"content", prompt}}});
-  return model_.chat->Render(messages, {.add_generation_prompt = true}).text;
+  return model_.chat->Render(messages, {.add_generation_prompt = true, .date = date_}).text;
 }
 
 std::vector<int32_t> PromptEncoder::Encode(const std::string& text) const {

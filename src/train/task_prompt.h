@@ -25,6 +25,7 @@ class PromptEncoder {
  private:
   const TaskModel& model_;
   bool chat_;
+  std::optional<std::tm> date_;
   int64_t cut_ = 0;
 };
 
