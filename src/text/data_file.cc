@@ -145,6 +145,13 @@ DataFile::DataFile(const std::string& path, const std::string& key)
                        .expected = "UTF-8",
                        .hint = "iconv -f UTF-16 -t UTF-8 makes it"});
     }
+    if (begin == "PAR1") {
+      throw UserError({.what = fmt::format("'{}' is Parquet", path_),
+                       .where = key,
+                       .expected = "text or JSON lines",
+                       .hint = "python -c \"import pandas; pandas.read_parquet('x.parquet')"
+                               ".to_json('x.jsonl', orient='records', lines=True)\" makes them"});
+    }
   } catch (...) {
     ::close(fd_);
     throw;
