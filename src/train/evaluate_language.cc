@@ -225,8 +225,12 @@ int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
   } else {
     PrintTable(evaluated, other ? &*other : nullptr);
   }
-  if (!evaluated.run.empty())
+  if (evaluated.run.empty()) return 0;
+  try {
     track::AppendFile(RunFolder{evaluated.run}.evaluations()).Append(json.dump() + "\n");
+  } catch (const Error& error) {  // somebody else's run may be there to be read only
+    PAWL_LOG_WARN("the result is not kept: {}", error.what());
+  }
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <sstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -114,6 +115,9 @@ every_updates = 2
     EXPECT_EQ(Pawl(all), 0) << Text("err.txt");
     return Json::parse(Text("out.txt"));
   }
+  double Loss(const Arguments& arguments) const {
+    return Evaluate(arguments)["tasks"].front()["metrics"]["loss"]["value"];
+  }
 
   int64_t NewestCommit(const std::string& run) const {
     int64_t newest = -1;
@@ -213,7 +217,7 @@ every_updates = 2
     // the end's loss is that of the folder and of the run
     const double loss = Json::parse(Text("reference/summary.json"))["eval_loss"];
     EXPECT_LT(loss, Metrics("reference").front()["loss"].get<double>() - 0.1);
-    EXPECT_NEAR(Evaluate({"killed0"})["loss"], loss, 1e-9);
+    EXPECT_NEAR(Loss({"killed0"}), loss, 1e-9);
   }
 
   fs::path folder_;
@@ -223,7 +227,7 @@ TEST_F(LanguageCli, KilledAndResumedInFloat32TheFilesAreThoseOfAnUndisturbedRun)
   ExpectKilledRunsEndAlike({"train", "new.toml", "--set", "data.tokenizer=char"});
   const double loss = Json::parse(Text("reference/summary.json"))["eval_loss"];
   const Arguments model = {"killed0/model", "--data", "held_out.txt", "--context", "24"};
-  EXPECT_NEAR(Evaluate(model)["loss"], loss, 1e-9);
+  EXPECT_NEAR(Loss(model), loss, 1e-9);
   for (const char* path : {"killed0", "killed0/model"}) {
     EXPECT_EQ(Pawl({"eval", path, "--data", "held_out.txt", "--context", "400"}), 2) << path;
     EXPECT_NE(Text("err.txt").find("at --context: expected at most 24"), std::string::npos)
@@ -248,7 +252,7 @@ TEST_F(LanguageCli, AnAdapterTooAndItIsEvaluatedOnItsBaseWhichMustBeThere) {
   ASSERT_TRUE(fs::exists(folder_ / "reference/model/adapter_model.safetensors"));
   const double loss = Json::parse(Text("reference/summary.json"))["eval_loss"];
   const auto evaluate = [&](const char* path) -> double {
-    return Evaluate({path, "--data", "held_out.txt", "--context", "24"})["loss"];
+    return Loss({path, "--data", "held_out.txt", "--context", "24"});
   };
   EXPECT_NEAR(evaluate("reference/model"), loss, 1e-9);
   EXPECT_GT(evaluate("base/model"), loss + 0.1);
@@ -258,6 +262,76 @@ TEST_F(LanguageCli, AnAdapterTooAndItIsEvaluatedOnItsBaseWhichMustBeThere) {
   EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1) << error;
   for (const char* part : {"base/model", "no model folder here", "base_model_name_or_path"})
     EXPECT_NE(error.find(part), std::string::npos) << part << " not in: " << error;
+}
+
+TEST_F(LanguageCli, TasksAreRunComparedAndKept) {
+  ASSERT_EQ(Pawl({"train", "new.toml", "--set", "data.tokenizer=byte", "--run", "run"}), 0)
+      << Text("err.txt");
+  Put("quiz.toml", R"(
+kind = "choice"
+files = ["quiz.jsonl"]
+prompt = "{{ q }}"
+choices = ["{{ a }}", "{{ b }}"]
+answer = "0"
+)");
+  // words of the language against others
+  std::string items;
+  for (const char* other : {"xq", "zzz", "%$", "QQQ", "vvv"})
+    items += fmt::format("{{"q": "the", "a": "cat", "b": "{}"}}
+", other);
+  Put("quiz.jsonl", items);
+  Put("write.toml", R"(
+kind = "generate"
+files = ["quiz.jsonl"]
+prompt = "{{ q }}"
+answer = "cat"
+max_tokens = 8
+)");
+  const Json result = Evaluate({"run", "--task", "quiz.toml", "--task", "write.toml", "--set", "limit=4",
+                                "--text", "held_out.txt", "--stride", "8", "--against", "run/model",
+                                "--outputs", "answers"});
+  const Json& tasks = result["tasks"];
+  EXPECT_EQ(tasks["quiz"]["metric"], "accuracy");
+  EXPECT_EQ(tasks["quiz"]["n"], 4);
+  EXPECT_EQ(tasks["quiz"]["value"], 1);
+  EXPECT_LT(tasks["quiz"]["ci95"][0], 1);
+  EXPECT_EQ(tasks["quiz"]["metrics"]["accuracy_normalized"]["value"], 1);
+  EXPECT_EQ(tasks["write"]["metric"], "exact_match");
+  EXPECT_EQ(tasks["held_out"]["n"], fs::file_size(folder_ / "held_out.txt") - 1);
+  EXPECT_EQ(tasks["held_out"]["difference"]["value"], 0);  // the run's end is its model
+  EXPECT_EQ(tasks["held_out"]["difference"]["ci95"][1], 0);
+  EXPECT_EQ(Json::parse(Text("run/evaluations.jsonl")), result);
+  std::istringstream answers(Text("answers/write.jsonl"));
+  int lines = 0;
+  for (std::string line; std::getline(answers, line); ++lines)
+    EXPECT_LE(Json::parse(line)["answers"][0]["answer"].get<std::string>().size(), 8u);
+  EXPECT_EQ(lines, 4);
+  // a wrong task is told before the model is read
+  Put("quiz.toml", "kind = \"choice\"\nfiles = [\"quiz.jsonl\"]\n");
+  EXPECT_EQ(Pawl({"eval", "run", "--task", "quiz.toml"}), 2);
+  EXPECT_NE(Text("err.txt").find("no prompt at quiz.toml"), std::string::npos) << Text("err.txt");
+}
+
+TEST_F(LanguageCli, ATokenizerIsTrainedAndUsed) {
+  Put("long.txt", Sentences(400, 5));
+  ASSERT_EQ(Pawl({"tokenizer", "train", "long.txt", "--out", "tok", "--vocab", "300", "--special",
+                  "<|endoftext|>"}),
+            0)
+      << Text("err.txt");
+  ASSERT_EQ(Pawl({"tokenizer", "inspect", "tok", "--json"}), 0) << Text("err.txt");
+  const Json parts = Json::parse(Text("out.txt"));
+  EXPECT_EQ(parts["ids"], 300);
+  EXPECT_EQ(parts["eos"], "<|endoftext|>");
+  EXPECT_EQ(parts["pre_tokenizer"], "ByteLevel");
+  ASSERT_EQ(Pawl({"tokenizer", "encode", "tok", "the cat<|endoftext|>", "--json"}), 0)
+      << Text("err.txt");
+  const Json encoded = Json::parse(Text("out.txt"));
+  EXPECT_LT(encoded["ids"].size(), 7u);  // words became tokens
+  EXPECT_EQ(encoded["ids"].back(), 0);
+  EXPECT_EQ(encoded["offsets"].back(), (std::vector<int>{7, 20}));
+  EXPECT_EQ(Pawl({"tokenizer", "encode", "tok"}), 2);
+  EXPECT_EQ(Pawl({"tokenizer", "inspect", "nowhere"}), 2);
+  EXPECT_EQ(Pawl({"tokenizer", "train", "long.txt", "--out", "t", "--vocab", "10"}), 2);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "track/runs.h"
 #include "train/evaluate_language.h"
 #include "train/language_config.h"
+#include "train/language_subject.h"
 #include "train/run_folder.h"
 #include "train_testing.h"
 
@@ -461,23 +462,27 @@ TEST_F(LanguageRunTest, EvaluatesRunsCheckpointsAndModelFolders) {
     options.json = true;
     testing::internal::CaptureStdout();
     EXPECT_EQ(EvaluateLanguage(path, options, MakeFakeLearner), 0);
-    return nlohmann::json::parse(testing::internal::GetCapturedStdout());
+    const auto out = nlohmann::json::parse(testing::internal::GetCapturedStdout());
+    return out["tasks"].front();
+  };
+  const auto loss = [](const nlohmann::json& task) -> double {
+    return task["metrics"]["loss"]["value"];
   };
   const auto summary = Json("run/summary.json");
   const auto own = evaluate(folder_ / "run", {});
-  EXPECT_EQ(own["tokens"], summary["eval_targets"]);
-  EXPECT_NEAR(own["loss"], summary["eval_loss"], 1e-12);
-  EXPECT_EQ(own["context"], 16);
+  EXPECT_EQ(own["n"], summary["eval_targets"]);
+  EXPECT_NEAR(loss(own), summary["eval_loss"], 1e-12);
+  EXPECT_EQ(own["notes"][0], "data.format text, context 16");
   EvaluateOptions other;
   other.data = {(folder_ / "text.txt").string()};
   const auto all = evaluate(folder_ / "run", other);
-  EXPECT_GT(all["tokens"], own["tokens"]);
+  EXPECT_GT(all["n"], own["n"]);
   other.context = 16;
-  EXPECT_EQ(evaluate(folder_ / "run" / "model", other)["loss"], all["loss"]);
+  EXPECT_EQ(loss(evaluate(folder_ / "run" / "model", other)), loss(all));
   const auto checkpoints = nn::ListCheckpoints(folder_ / "run" / "checkpoints");
   ASSERT_GE(checkpoints.size(), 2u);
   EXPECT_TRUE(IsLanguagePath(checkpoints[1].folder));
-  EXPECT_NE(evaluate(checkpoints[1].folder, {})["loss"], own["loss"]);
+  EXPECT_NE(loss(evaluate(checkpoints[1].folder, {})), loss(own));
   EXPECT_THROW(EvaluateLanguage(folder_ / "run" / "model", {}, MakeFakeLearner), Error);
 }
 
