@@ -277,8 +277,7 @@ answer = "0"
   // words of the language against others
   std::string items;
   for (const char* other : {"xq", "zzz", "%$", "QQQ", "vvv"})
-    items += fmt::format("{{"q": "the", "a": "cat", "b": "{}"}}
-", other);
+    items += fmt::format("{{\"q\": \"the\", \"a\": \"cat\", \"b\": \"{}\"}}\n", other);
   Put("quiz.jsonl", items);
   Put("write.toml", R"(
 kind = "generate"
