@@ -143,6 +143,28 @@ TEST_P(TrainerContract, OneMadeForEvaluationScoresGeneratesAndLoadsOnly) {
   expect_refused([&] { evaluator->Save(none); });
 }
 
+// What a model writes at temperature 0 are its likeliest tokens, and no others are.
+TEST_P(TrainerContract, TheBestLogProbabilityIsThatOfTheLikeliestToken) {
+  const auto trainer = Make({.micro_batch_tokens = 1});
+  const std::vector<int32_t> prompt = {3, 1, 4};
+  std::vector<int32_t> text = prompt;
+  for (const int32_t id : trainer->Generate(prompt, {.tokens = 12, .temperature = 0}))
+    text.push_back(id);
+  OwnedSequences batch = MixedBatch(golden_, 5);
+  const auto before = static_cast<size_t>(CountTargets(batch.view()));
+  batch.Add(text, static_cast<int64_t>(prompt.size()));
+  const auto targets = static_cast<size_t>(CountTargets(batch.view()));
+  std::vector<float> log_prob(targets), best(targets), alone(targets);
+  trainer->Score(batch.view(), {.log_prob = log_prob, .best_log_prob = best});
+  for (size_t i = 0; i < targets; ++i) {
+    EXPECT_LE(log_prob[i], best[i]) << i;
+    EXPECT_TRUE(i < before || log_prob[i] == best[i]) << i;
+  }
+  EXPECT_NE(log_prob, best);
+  trainer->Score(batch.view(), {alone});
+  EXPECT_EQ(alone, log_prob);
+}
+
 TEST_P(TrainerContract, TokensOutsideTheVocabularyAreRefused) {
   const auto vocab = static_cast<int32_t>(golden_.layout->config().vocab);
   for (const int32_t id : {vocab, -1}) {
