@@ -252,7 +252,7 @@ void CommitFolder(const fs::path& temporary, const fs::path& folder) {
   fs::remove_all(old, ignored);
 }
 
-void ReplaceFolder(const fs::path& folder, const std::function<void(const fs::path&)>& fill) {
+fs::path MakeTemporaryFolder(const fs::path& folder) {
   fs::path temporary = folder;
   temporary += ".tmp";
   std::error_code error;
@@ -263,6 +263,12 @@ void ReplaceFolder(const fs::path& folder, const std::function<void(const fs::pa
                     .where = temporary.string(),
                     .hint = "is the disk full, or the place not writable?"});
   }
+  return temporary;
+}
+
+void ReplaceFolder(const fs::path& folder, const std::function<void(const fs::path&)>& fill) {
+  const fs::path temporary = MakeTemporaryFolder(folder);
+  std::error_code error;
   try {
     fill(temporary);
     CommitFolder(temporary, folder);

@@ -61,12 +61,14 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+// An empty <folder>.tmp, whatever was there.
+std::filesystem::path MakeTemporaryFolder(const std::filesystem::path& folder);
 // Puts the folder `temporary`, whose files are synced, in the place of `folder`. An old one there
 // is exchanged for it in one step and removed last; a file system that cannot exchange has it as
 // <folder>.old for a moment, and under its own name again where the rename fails, or at the next
 // call where the process died in between.
 void CommitFolder(const std::filesystem::path& temporary, const std::filesystem::path& folder);
-// Makes a folder anew: `fill` writes synced files into the empty <folder>.tmp, which is then
+// Makes a folder anew: `fill` writes synced files into its temporary folder, which is then
 // committed. Where it throws, <folder>.tmp is removed and an old `folder` stays as it was.
 void ReplaceFolder(const std::filesystem::path& folder,
                    const std::function<void(const std::filesystem::path& temporary)>& fill);

@@ -40,16 +40,8 @@ fs::path CheckpointFolder(const fs::path& root, int64_t step) {
 void CommitCheckpoint(const fs::path& root, int64_t step, const CheckpointFiles& files,
                       const CheckpointViews& views) {
   const fs::path folder = CheckpointFolder(root, step);
-  fs::path temporary = folder;
-  temporary += ".tmp";
+  const fs::path temporary = core::MakeTemporaryFolder(folder);
   std::error_code error;
-  fs::remove_all(temporary, error);
-  fs::create_directories(temporary, error);
-  if (error) {
-    throw RunError({.what = fmt::format("cannot make the checkpoint folder ({})", error.message()),
-                    .where = temporary.string(),
-                    .hint = "is the disk full, or the run folder not writable?"});
-  }
   nlohmann::json index;
   index["format"] = "pawl-checkpoint-1";
   std::vector<fs::path> folders = {temporary};

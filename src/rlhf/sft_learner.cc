@@ -73,25 +73,11 @@ nn::ModelConfig NewModel(const LearnerRequest& request) {
 nn::ModelConfig ModelOf(const LearnerRequest& request) {
   if (request.model.path.empty()) return NewModel(request);
   nn::ModelConfig config = nn::ReadModelConfig(request.model.path);
-  if (request.context > config.max_positions) {
-    throw UserError({.what = fmt::format("data.context is {}, the model knows {} positions",
-                                         request.context, config.max_positions),
-                     .where = "data.context",
-                     .expected = fmt::format("at most {}", config.max_positions)});
-  }
   if (request.model.dtype != SavedDtype::kModel) {
     config.dtype = DtypeName(request.model.dtype);
     nn::SetFamilySwitches(config);  // Gemma's embedding scale is rounded to the dtype
   }
   return config;
-}
-
-void CheckVocabulary(const nn::ModelConfig& config, const LearnerRequest& request) {
-  if (config.vocab >= request.tokenizer_vocab) return;
-  throw UserError({.what = fmt::format("the tokenizer has {} ids, the model {} embeddings",
-                                       request.tokenizer_vocab, config.vocab),
-                   .where = request.model.path.empty() ? "model.vocab" : request.model.path,
-                   .expected = "a vocabulary that holds every id of the tokenizer"});
 }
 
 nn::LoraConfig AdapterOf(const LoraConfig& lora) {
@@ -261,7 +247,6 @@ LearnerInfo InfoOf(const nn::ModelConfig& config, nn::LanguageTrainer& trainer,
 
 std::unique_ptr<LanguageModelLearner> MakeSftLearner(const LearnerRequest& request) {
   const nn::ModelConfig config = ModelOf(request);
-  CheckVocabulary(config, request);
   const auto layout = std::make_shared<const nn::DecoderLayout>(config);
   const nn::FillWeights fill = [&](std::span<float> weights) {
     if (request.model.path.empty()) {

@@ -79,6 +79,20 @@ std::string_view ExpressionParser::ExpectName(std::string_view what) {
   return Take().text;
 }
 
+template <class Operand>
+Expr* ExpressionParser::ParseFromLeft(std::initializer_list<BinaryOperator> operators,
+                                      const Operand& operand) {
+  Expr* left = operand();
+  while (true) {
+    const auto* found = std::ranges::find_if(operators, [this](const BinaryOperator& op) {
+      return IsOperator(op.text) || IsName(op.text);
+    });
+    if (found == operators.end()) return left;
+    const int line = Take().line;
+    left = New(found->op, line, {left, operand()});
+  }
+}
+
 Expr* ExpressionParser::ParseTuple(const TupleRules& rules) {
   const int line = current().line;
   std::vector<Expr*> items;
@@ -145,21 +159,11 @@ Expr* ExpressionParser::ParseCondition() {
 }
 
 Expr* ExpressionParser::ParseOr() {
-  Expr* left = ParseAnd();
-  while (IsName("or")) {
-    const int line = Take().line;
-    left = New(Op::kOr, line, {left, ParseAnd()});
-  }
-  return left;
+  return ParseFromLeft({{"or", Op::kOr}}, [this] { return ParseAnd(); });
 }
 
 Expr* ExpressionParser::ParseAnd() {
-  Expr* left = ParseNot();
-  while (IsName("and")) {
-    const int line = Take().line;
-    left = New(Op::kAnd, line, {left, ParseNot()});
-  }
-  return left;
+  return ParseFromLeft({{"and", Op::kAnd}}, [this] { return ParseNot(); });
 }
 
 Expr* ExpressionParser::ParseNot() {
@@ -201,12 +205,7 @@ Expr* ExpressionParser::ParseCompare() {
 }
 
 Expr* ExpressionParser::ParseSum() {
-  Expr* left = ParseConcat();
-  while (IsOperator("+") || IsOperator("-")) {
-    const Token op = Take();
-    left = New(op.text == "+" ? Op::kAdd : Op::kSubtract, op.line, {left, ParseConcat()});
-  }
-  return left;
+  return ParseFromLeft({{"+", Op::kAdd}, {"-", Op::kSubtract}}, [this] { return ParseConcat(); });
 }
 
 Expr* ExpressionParser::ParseConcat() {
@@ -217,25 +216,15 @@ Expr* ExpressionParser::ParseConcat() {
 }
 
 Expr* ExpressionParser::ParseProduct() {
-  Expr* left = ParsePower();
-  while (IsOperator("*") || IsOperator("/") || IsOperator("//") || IsOperator("%")) {
-    const Token op = Take();
-    const Op kind = op.text == "*"   ? Op::kMultiply
-                    : op.text == "/" ? Op::kDivide
-                    : op.text == "%" ? Op::kModulo
-                                     : Op::kFloorDivide;
-    left = New(kind, op.line, {left, ParsePower()});
-  }
-  return left;
+  return ParseFromLeft({{"*", Op::kMultiply},
+                        {"/", Op::kDivide},
+                        {"//", Op::kFloorDivide},
+                        {"%", Op::kModulo}},
+                       [this] { return ParsePower(); });
 }
 
 Expr* ExpressionParser::ParsePower() {
-  Expr* left = ParseUnary(true);
-  while (IsOperator("**")) {
-    const int line = Take().line;
-    left = New(Op::kPower, line, {left, ParseUnary(true)});
-  }
-  return left;
+  return ParseFromLeft({{"**", Op::kPower}}, [this] { return ParseUnary(true); });
 }
 
 Expr* ExpressionParser::ParseUnary(bool with_filters) {

@@ -75,6 +75,13 @@ class ExpressionParser {
   int64_t loop_names_ = 0;  // uses of the name `loop` so far
 
  private:
+  struct BinaryOperator {
+    std::string_view text;
+    Op op;
+  };
+  // "a op b op c" as "(a op b) op c".
+  template <class Operand>
+  Expr* ParseFromLeft(std::initializer_list<BinaryOperator> operators, const Operand& operand);
   Expr* ParseCondition();
   Expr* ParseOr();
   Expr* ParseAnd();

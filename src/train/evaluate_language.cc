@@ -89,9 +89,9 @@ Subject FromRun(const fs::path& path, const EvaluateOptions& options,
   subject.name = found.folder.string();
   core::LoadConfig(core::Table::ParseFile(run.config().string()), subject.config);
   subject.config.device = DeviceOf(options);  // not the one it was trained on
-  if (options.context > 0) subject.config.data.context = options.context;
   subject.tokenizer = text::LoadTokenizer(run.tokenizer());
-  auto request = RequestOf(subject.config, *subject.tokenizer);
+  auto request = RequestOf(subject.config, *subject.tokenizer);  // the model of the run's context
+  if (options.context > 0) subject.config.data.context = options.context;
   request.evaluate_only = true;
   subject.learner = factory(request);
   const auto state =
@@ -135,14 +135,6 @@ const char* FormatName(const Subject& subject, const EvaluateOptions& options) {
   }
   return "";
 }
-
-void CheckContext(const text::SequenceSource& text, const rlhf::LearnerInfo& info) {
-  if (text.context() <= info.max_positions) return;
-  throw UserError({.what = fmt::format("a context of {}, but the model has {} positions",
-                                       text.context(), info.max_positions),
-                   .where = "--context",
-                   .expected = "at most the model's positions"});
-}
 }  // namespace
 
 bool IsLanguagePath(const fs::path& path) {
@@ -162,7 +154,7 @@ int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
       model_folder ? FromModelFolder(path, options, factory) : FromRun(path, options, factory);
   const text::LoadedData data = TextOf(subject, options, model_folder);
   const text::SequenceSource& text = *data.eval;
-  CheckContext(text, subject.learner->info());
+  CheckFit(subject.learner->info(), *data.tokenizer, text.context(), "--context");
   const text::SpreadBatches batches(text, 0, std::max<int64_t>(1, kBatchTokens / text.context()));
   const rlhf::LossSum sum = EvaluateBatches(*subject.learner, batches);
   const double loss = sum.loss_sum / static_cast<double>(sum.targets);

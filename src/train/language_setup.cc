@@ -10,23 +10,6 @@
 namespace pawl::train {
 namespace {
 
-// Where the model cannot take what the text needs.
-void CheckFit(const LanguageConfig& config, const text::Tokenizer& tokenizer,
-              const rlhf::LearnerInfo& info) {
-  if (info.vocab < tokenizer.vocab_size()) {
-    throw UserError({.what = fmt::format("the tokenizer has {} ids, the model {}",
-                                         tokenizer.vocab_size(), info.vocab),
-                     .where = "model.vocab",
-                     .expected = "at least the tokenizer's size, or 0"});
-  }
-  if (info.max_positions < config.data.context) {
-    throw UserError({.what = fmt::format("data.context is {}, the model has {} positions",
-                                         config.data.context, info.max_positions),
-                     .where = "data.context",
-                     .expected = "at most the model's positions"});
-  }
-}
-
 std::vector<int32_t> EncodePrompt(const std::string& prompt, const text::Tokenizer& tokenizer,
                                   int64_t max_positions) {
   std::vector<int32_t> ids;
@@ -101,6 +84,22 @@ void CheckBase(const core::ArrayMap& state, int64_t checksum, const std::string&
        .expected = "the files the run began with, unchanged"});
 }
 
+void CheckFit(const rlhf::LearnerInfo& info, const text::Tokenizer& tokenizer, int64_t context,
+              const char* context_key) {
+  if (info.vocab < tokenizer.vocab_size()) {
+    throw UserError({.what = fmt::format("the tokenizer has {} ids, the model {} embeddings",
+                                         tokenizer.vocab_size(), info.vocab),
+                     .where = "model.vocab",
+                     .expected = "a vocabulary that holds every id of the tokenizer"});
+  }
+  if (info.max_positions < context) {
+    throw UserError({.what = fmt::format("a context of {}, but the model has {} positions", context,
+                                         info.max_positions),
+                     .where = context_key,
+                     .expected = fmt::format("at most {}", info.max_positions)});
+  }
+}
+
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer) {
   rlhf::LearnerRequest request;
   request.model = config.model;
@@ -125,7 +124,7 @@ LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerF
     PAWL_LOG_WARN("skipped {}:{}: {}", bad.file, bad.line, bad.problem.what);
   }
   auto learner = factory(RequestOf(config, *loaded.tokenizer));
-  CheckFit(config, *loaded.tokenizer, learner->info());
+  CheckFit(learner->info(), *loaded.tokenizer, config.data.context, "data.context");
   std::vector<std::vector<int32_t>> prompts;
   for (const auto& prompt : config.samples.prompts)
     prompts.push_back(EncodePrompt(prompt, *loaded.tokenizer, learner->info().max_positions));

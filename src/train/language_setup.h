@@ -29,6 +29,11 @@ int64_t ChecksumOfBase(const LanguageConfig& config);
 void CheckBase(const core::ArrayMap& state, int64_t checksum, const std::string& purpose);
 inline constexpr const char* kBaseChecksum = "loop/base_checksum";
 
+// Throws UserError where the model has no embedding for an id of the tokenizer, or fewer positions
+// than `context_key` asks for.
+void CheckFit(const rlhf::LearnerInfo& info, const text::Tokenizer& tokenizer, int64_t context,
+              const char* context_key);
+
 // What a learner is made from.
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer);
 

@@ -31,9 +31,9 @@ namespace pawl::train {
 namespace {
 using core::Clock;
 constexpr int kMaxDeathsInARow = 10;
-// Until the set-up reply, whatever actors.deadline_s says: starting the process, loading LibTorch
-// and making the environments give no sign of life, take a second on an idle machine and many
-// where as many actors as cores start at once beside other work.
+// Until the set-up reply, whatever actors.deadline_s says: starting the process and making
+// the environments give no sign of life, take up to a second on an idle machine and many where as
+// many actors as cores start at once beside other work.
 constexpr double kSetupDeadlineSeconds = 120;
 
 // Closes what it holds.

@@ -15,22 +15,6 @@
 namespace pawl::nn {
 namespace {
 
-LoraConfig AllLinears() {
-  LoraConfig config;
-  config.rank = 3;
-  config.alpha = 6;
-  config.target_modules = {"all-linear"};
-  return config;
-}
-
-std::vector<float> AllGradients(LanguageTrainer& trainer, const OwnedSequences& batch) {
-  std::vector<float> log_prob(CountTargets(batch.view())), all;
-  trainer.Gradient(batch.view(), PolicyLoss(10), log_prob, {});
-  for (const auto& gradient : trainer.Gradients())
-    all.insert(all.end(), gradient.values.begin(), gradient.values.end());
-  return all;
-}
-
 // The message of the error that `action` throws, "" where it throws none.
 template <class Action>
 std::string ErrorOf(const Action& action) {

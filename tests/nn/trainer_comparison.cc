@@ -48,6 +48,22 @@ struct Pass {
 
 }  // namespace
 
+LoraConfig AllLinears() {
+  LoraConfig config;
+  config.rank = 3;
+  config.alpha = 6;
+  config.target_modules = {"all-linear"};
+  return config;
+}
+
+std::vector<float> AllGradients(LanguageTrainer& trainer, const OwnedSequences& batch) {
+  std::vector<float> log_prob(CountTargets(batch.view())), all;
+  trainer.Gradient(batch.view(), PolicyLoss(10), log_prob, {});
+  for (const auto& gradient : trainer.Gradients())
+    all.insert(all.end(), gradient.values.begin(), gradient.values.end());
+  return all;
+}
+
 TrainerPair MakeTrainers(const LanguageGolden& golden, const LanguageTrainerOptions& options,
                          const std::string& device) {
   const FillWeights fill = From(golden.weights);

@@ -20,6 +20,12 @@ OwnedSequences MixedBatch(const LanguageGolden& golden, uint64_t seed);
 // A token-local loss that weighs every target otherwise and has entropy in it.
 kernels::TokenLoss PolicyLoss(double normaliser);
 
+// Adapters of every linear layer.
+LoraConfig AllLinears();
+
+// Every gradient of PolicyLoss over a batch, one after the other.
+std::vector<float> AllGradients(LanguageTrainer& trainer, const OwnedSequences& batch);
+
 // Three steps of both on the same batches: log-probabilities, entropies, every gradient, norms and
 // the weights they lead to agree to float32's rounding.
 void ExpectSameTraining(TrainerPair trainers, const LanguageGolden& golden);
