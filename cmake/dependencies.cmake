@@ -49,8 +49,11 @@ add_library(pawl::torch INTERFACE IMPORTED GLOBAL)
 # after the system's folders: the wheel brings its own fmt headers, whose library we do not have
 target_compile_options(pawl::torch INTERFACE
   "SHELL:-idirafter ${PAWL_TORCH_ROOT}/include" "SHELL:-idirafter ${PAWL_TORCH_ROOT}/include/torch/csrc/api/include")
-target_link_libraries(pawl::torch INTERFACE
-  ${PAWL_TORCH_ROOT}/lib/libtorch_cpu.so ${PAWL_TORCH_ROOT}/lib/libc10.so)
+# but not of a target that loads what needs them at run time
+foreach(library libtorch_cpu.so libc10.so)
+  target_link_libraries(pawl::torch INTERFACE
+    $<$<NOT:$<BOOL:$<TARGET_PROPERTY:PAWL_LOADS_TORCH>>>:${PAWL_TORCH_ROOT}/lib/${library}>)
+endforeach()
 target_compile_definitions(pawl::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 
 # --- MuJoCo: the wheel's library has no plain name

@@ -216,11 +216,9 @@ Expr* ExpressionParser::ParseConcat() {
 }
 
 Expr* ExpressionParser::ParseProduct() {
-  return ParseFromLeft({{"*", Op::kMultiply},
-                        {"/", Op::kDivide},
-                        {"//", Op::kFloorDivide},
-                        {"%", Op::kModulo}},
-                       [this] { return ParsePower(); });
+  return ParseFromLeft(
+      {{"*", Op::kMultiply}, {"/", Op::kDivide}, {"//", Op::kFloorDivide}, {"%", Op::kModulo}},
+      [this] { return ParsePower(); });
 }
 
 Expr* ExpressionParser::ParsePower() {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "text/chat_template.h"
 #include "text/data_report.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "track/append_file.h"
 #include "track/number_text.h"
+#include "track/runs.h"
 #include "train/language_setup.h"
 #include "train/language_subject.h"
 #include "train/run_folder.h"

@@ -178,6 +178,19 @@ TEST_F(Cli, TrainsEvaluatesAndRefusesToTrainOverARun) {
   ExpectRefusal("eval run --env CartPole-v1", {"Pendulum-v1", "CartPole-v1"});
 }
 
+// The program begins without LibTorch; its reference path needs it.
+TEST_F(Cli, LibTorchIsLoadedWhereALearnerAsksForIt) {
+  const Result train = Pawl("train ok.toml --run run --set ppo.update_path=torch");
+  ASSERT_EQ(train.exit_code, 0) << train.err;
+  EXPECT_NE(core::ReadTextFile(folder_ / "run/log.txt").find("LibTorch autograd"),
+            std::string::npos);
+  const auto maps = [](const std::string& path) {
+    return std::system(fmt::format("ldd '{}' | grep -q libtorch", path).c_str()) == 0;
+  };
+  EXPECT_FALSE(maps(PAWL_BINARY));
+  EXPECT_TRUE(maps((fs::path(PAWL_BINARY).parent_path() / "libpawl_torch.so").string()));
+}
+
 TEST_F(Cli, BadConfigsNameFileLineAndTheNearestKey) {
   std::ofstream(folder_ / "bad.toml") << "[ppo]\ngama = 0.9\n";
   ExpectRefusal("train bad.toml", {"ppo.gama", "bad.toml:2", "ppo.gamma"});

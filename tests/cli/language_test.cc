@@ -228,6 +228,12 @@ TEST_F(LanguageCli, KilledAndResumedInFloat32TheFilesAreThoseOfAnUndisturbedRun)
   const double loss = Json::parse(Text("reference/summary.json"))["eval_loss"];
   const Arguments model = {"killed0/model", "--data", "held_out.txt", "--context", "24"};
   EXPECT_NEAR(Loss(model), loss, 1e-9);
+  EXPECT_EQ(Pawl({"train", "adapt.toml", "--set", "data.tokenizer=model", "--set",
+                  "model.path=reference/model", "--set", "data.context=25", "--run", "long"}),
+            2);
+  EXPECT_NE(Text("err.txt").find("at data.context: expected at most 24"), std::string::npos)
+      << Text("err.txt");
+  EXPECT_FALSE(fs::exists(folder_ / "long"));
   for (const char* path : {"killed0", "killed0/model"}) {
     EXPECT_EQ(Pawl({"eval", path, "--data", "held_out.txt", "--context", "400"}), 2) << path;
     EXPECT_NE(Text("err.txt").find("at --context: expected at most 24"), std::string::npos)
