@@ -1,4 +1,4 @@
-"""prepare_tokenizers.py [SHARED]: makes the vocabularies and texts of the parity tests (parity_peer_test.cc) in
+"""prepare_tokenizers.py [--shared SHARED] [NAME...]: makes the vocabularies and texts of the parity tests (parity_peer_test.cc) in
 .cache/tokenizers, with the real packages and transformers' own converters. What a vocabulary is made from:
 
   gpt2                       SHARED/data/tokenizers/gpt2 (vocab.json, merges.txt)
@@ -12,6 +12,7 @@ Llama 2's own file, which gives SentencePiece's ids. samples.jsonl holds texts, 
 them with its added tokens. SHARED: found beside the repository where it is not given. What has no source is left out by name.
 Run by .venv-peers/bin/python; about a minute.
 """
+import argparse
 import gzip
 import json
 import os
@@ -45,15 +46,17 @@ class NoSource(Exception):
 
 
 def find_shared():
-    if len(sys.argv) > 1:
-        return pathlib.Path(sys.argv[1])
     for parent in ROOT.parents:
         if (parent / "shared/data").is_dir():
             return parent / "shared"
-    sys.exit("prepare_tokenizers.py: no shared/data beside the repository; give its path")
+    return ROOT / "shared"
 
 
-SHARED = find_shared()
+PARSER = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+PARSER.add_argument("--shared", type=pathlib.Path, default=find_shared())
+PARSER.add_argument("names", nargs="*", metavar="NAME", help="vocabularies; default: all")
+ARGS = PARSER.parse_args()
+SHARED = ARGS.shared
 
 
 def wheel_file(wheel, name):
@@ -105,18 +108,19 @@ def mistral(folder, name):
     (folder / "tokenizer.model").write_bytes(wheel_file("mistral_common", f"mistral_common/data/{name}"))
     now = transformers.LlamaTokenizer.from_pretrained(folder)
     now.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    # Llama 2's own file: normalizers in the place of Metaspace
-    model = json.loads(now.backend_tokenizer.to_str())["model"]
-    legacy = Tokenizer(models.BPE(model["vocab"], [tuple(m) for m in model["merges"]], unk_token="<unk>", fuse_unk=True,
-                                  byte_fallback=True))
+    # Llama 2's own file: merges in the order of the scores, as transformers 4 made them (5 takes that of the ids, which puts the
+    # pieces of spaces first), and normalizers in the place of Metaspace
+    from transformers.convert_slow_tokenizer import SentencePieceExtractor, generate_merges
+    pieces = SentencePieceExtractor(str(folder / "tokenizer.model")).proto.pieces
+    vocab = {piece.piece: i for i, piece in enumerate(pieces)}
+    merges = generate_merges(vocab, [(piece.piece, piece.score) for piece in pieces])
+    legacy = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     legacy.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     legacy.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
                                         decoders.Strip(" ", 1, 0)])
     legacy.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A", pair="<s> $A <s> $B:1",
                                                                      special_tokens=[("<s>", 1)])
     # the model's unknown and control tokens; user-defined ones are not special
-    from transformers.convert_slow_tokenizer import SentencePieceExtractor
-    pieces = SentencePieceExtractor(str(folder / "tokenizer.model")).proto.pieces
     legacy.add_tokens([AddedToken(p.piece, normalized=False, special=p.type != 4) for p in pieces if p.type in (2, 3, 4)])
     legacy.save(str(folder / "legacy.json"))
     config = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>",
@@ -278,13 +282,15 @@ def make_added_samples(folder):
 
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
+    if not (SHARED / "data").is_dir():
+        sys.exit(f"prepare_tokenizers.py: no {SHARED / 'data'}; give its parent with --shared")
     make_samples()
-    for name, make in VOCABULARIES.items():
+    for name in ARGS.names or VOCABULARIES:
         folder = OUT / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         try:
-            make(folder)
+            VOCABULARIES[name](folder)
             make_added_samples(folder)
             print(f"{name}: {', '.join(sorted(p.name for p in folder.iterdir()))}", flush=True)
         except NoSource as reason:
