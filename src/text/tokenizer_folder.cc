@@ -64,7 +64,7 @@ std::string Gpt2Json(const fs::path& vocab_path, const fs::path& merges_path) {
                          {"added_tokens", added},
                          {"normalizer", nullptr},
                          {"pre_tokenizer", level},
-                         {"post_processor", level},
+                         {"post_processor", nullptr},
                          {"decoder", level},
                          {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", merges}}}};
   try {
