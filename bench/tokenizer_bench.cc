@@ -38,13 +38,14 @@ void Dump(const Tokenizer& tokenizer, const std::string& text) {
     std::string streamed;
     for (const int32_t id : ids) streamed += stream.Push(id);
     streamed += stream.Finish();
-    const nlohmann::json out = {{"ids", ids},
-                                {"same", ids == encoding.ids},
-                                {"offsets", offsets},
-                                {"text", tokenizer.Decode(ids)},
-                                {"plain", tokenizer.Decode(ids, {.skip_special_tokens = true})},
-                                {"streamed", streamed},
-                                {"special", tokenizer.Encode(sample, {.add_special_tokens = true})}};
+    const nlohmann::json out = {
+        {"ids", ids},
+        {"same", ids == encoding.ids},
+        {"offsets", offsets},
+        {"text", tokenizer.Decode(ids)},
+        {"plain", tokenizer.Decode(ids, {.skip_special_tokens = true})},
+        {"streamed", streamed},
+        {"special", tokenizer.Encode(sample, {.add_special_tokens = true})}};
     std::printf("%s\n", out.dump().c_str());
   }
 }

@@ -13,7 +13,8 @@ constexpr const char* kMarkdownTitle =
     "# Config keys\n\n"
     "Made by `pawl config --markdown`; a test keeps it so. The top-level key `stage` says which of "
     "the two first tables below a file is read\n"
-    "by, the third is of task files (evaluation.md). Defaults of `ppo` are those of Stable-Baselines3; the files in `configs/` show whole "
+    "by, the third is of task files (evaluation.md). Defaults of `ppo` are those of "
+    "Stable-Baselines3; the files in `configs/` show whole "
     "recipes. `--set key=value` overrides any\n"
     "key on the command line.\n\n";
 

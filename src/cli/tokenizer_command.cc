@@ -63,12 +63,14 @@ int Train(const TrainOptions& options) {
     texts.push_back(text::DataFile(file, "files").ReadAll());
     const size_t bad = text::FindInvalidUtf8(texts.back());
     if (bad == std::string::npos) continue;
-    throw UserError({.what = fmt::format("byte {} is no UTF-8", bad), .where = file, .expected = "UTF-8"});
+    throw UserError(
+        {.what = fmt::format("byte {} is no UTF-8", bad), .where = file, .expected = "UTF-8"});
   }
   const double begin = core::MonotonicSeconds();
   const std::string json = TrainedJson(options, texts);
   const auto tokenizer = text::ParseTokenizer(json, "the new tokenizer");
-  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
+  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                 {"clean_up_tokenization_spaces", false}};
   if (!options.special.empty()) config["eos_token"] = options.special.front();
   fs::create_directories(options.out);
   core::WriteFileAtomic(fs::path(options.out) / "tokenizer.json", json);
@@ -110,7 +112,8 @@ int Inspect(const std::string& folder, bool json_output) {
   };
   Json added = Json::array();
   for (const Json& token : document.value("added_tokens", Json::array()))
-    added.push_back({{"id", token["id"]}, {"content", token["content"]}, {"special", token["special"]}});
+    added.push_back(
+        {{"id", token["id"]}, {"content", token["content"]}, {"special", token["special"]}});
   const bool has_chat = fs::is_directory(folder) && text::FindChatTemplate(folder) != nullptr;
   const Json out = {{"ids", tokenizer->vocab_size()},
                     {"model", TypesOf(document["model"])},
@@ -156,9 +159,9 @@ int Encode(const EncodeOptions& options) {
                      .where = "pawl tokenizer encode",
                      .expected = "one of the two"});
   }
-  const std::string text = options.file.empty() ? options.text : text::DataFile(options.file, "--file").ReadAll();
-  const auto encoding =
-      tokenizer->EncodeWithOffsets(text, {.add_special_tokens = options.special});
+  const std::string text =
+      options.file.empty() ? options.text : text::DataFile(options.file, "--file").ReadAll();
+  const auto encoding = tokenizer->EncodeWithOffsets(text, {.add_special_tokens = options.special});
   if (options.json) {
     Json out = {{"ids", encoding.ids}, {"tokens", Json::array()}, {"offsets", Json::array()}};
     for (size_t i = 0; i < encoding.ids.size(); ++i) {
@@ -215,7 +218,8 @@ void AddTokenizer(CLI::App& app, int& exit_code) {
   inspect->callback([folder, json, &exit_code] { exit_code = Inspect(*folder, *json); });
 
   auto encode = std::make_shared<EncodeOptions>();
-  CLI::App* encode_command = command->add_subcommand("encode", "A text as tokens, with their places");
+  CLI::App* encode_command =
+      command->add_subcommand("encode", "A text as tokens, with their places");
   encode_command->add_option("tokenizer", encode->folder, "a model's folder, or a tokenizer.json")
       ->required();
   encode_command->add_option("text", encode->text, "the text");

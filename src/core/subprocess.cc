@@ -49,8 +49,9 @@ pid_t Spawn(std::span<const std::string> command, int& input) {
   close(ends[0]);
   if (error != 0) {
     close(ends[1]);
-    throw UserError({.what = fmt::format("cannot start '{}' ({})", command[0], std::strerror(error)),
-                     .expected = "a program and its arguments"});
+    throw UserError(
+        {.what = fmt::format("cannot start '{}' ({})", command[0], std::strerror(error)),
+         .expected = "a program and its arguments"});
   }
   fcntl(ends[1], F_SETFL, O_NONBLOCK);
   input = ends[1];
@@ -71,7 +72,8 @@ bool WriteSome(int fd, std::string_view& left) {
 SubprocessResult RunWithInput(std::span<const std::string> command, std::string_view input,
                               double deadline_s) {
   PAWL_CHECK(!command.empty(), "a command");
-  signal(SIGPIPE, SIG_IGN);  // a program that does not read its input to the end is no error of ours
+  signal(SIGPIPE,
+         SIG_IGN);  // a program that does not read its input to the end is no error of ours
   int fd = -1;
   const pid_t pid = Spawn(command, fd);
   const Deadline deadline = After(deadline_s);

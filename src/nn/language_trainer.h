@@ -42,7 +42,7 @@ struct LanguageTrainerOptions {
 // What Score writes, a number for each target of a batch, in nats; what is empty is not asked for.
 // A target is the most likely token exactly where its log-probability equals the best one.
 struct TokenScores {
-  std::span<float> log_prob;       // [targets]; never empty
+  std::span<float> log_prob;  // [targets]; never empty
   std::span<float> entropy = {};
   std::span<float> best_log_prob = {};  // of the most likely token
 };

@@ -23,8 +23,8 @@ struct LmHeadRows {
 };
 
 struct LmHeadResult {
-  torch::Tensor log_prob;  // [N] of the target, nats
-  torch::Tensor entropy;   // [N] nats
+  torch::Tensor log_prob;       // [N] of the target, nats
+  torch::Tensor entropy;        // [N] nats
   torch::Tensor best_log_prob;  // [N] of the most likely token; of LmHeadScore alone
 };
 

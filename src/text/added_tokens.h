@@ -70,9 +70,7 @@ class AddedTokens {
   // What the decoder gets for an id: the content as the normaliser leaves it, as in the package.
   std::string_view DecodedToken(size_t index) const { return decoded_[index]; }
   // Whether Decode leaves an added token's decoded form out as special.
-  bool IsSpecial(std::string_view decoded) const {
-    return special_.contains(std::string(decoded));
-  }
+  bool IsSpecial(std::string_view decoded) const { return special_.contains(std::string(decoded)); }
   bool has_raw() const { return !raw_.empty(); }
   bool has_normalized() const { return !normalized_.empty(); }
 

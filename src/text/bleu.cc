@@ -68,9 +68,12 @@ std::vector<std::string> BleuWords(std::string_view line) {
   }
   apart += ' ';
   // points and commas stand alone unless digits are on both sides; a dash behind a digit does
-  apart = ReplacePairs(apart, [](char a, char b) { return !IsDigit(a) && IsPoint(b); }, "", " ", " ");
-  apart = ReplacePairs(apart, [](char a, char b) { return IsPoint(a) && !IsDigit(b); }, " ", " ", "");
-  apart = ReplacePairs(apart, [](char a, char b) { return IsDigit(a) && b == '-'; }, "", " ", " ");
+  apart = ReplacePairs(
+      apart, [](char a, char b) { return !IsDigit(a) && IsPoint(b); }, "", " ", " ");
+  apart = ReplacePairs(
+      apart, [](char a, char b) { return IsPoint(a) && !IsDigit(b); }, " ", " ", "");
+  apart = ReplacePairs(
+      apart, [](char a, char b) { return IsDigit(a) && b == '-'; }, "", " ", " ");
   std::vector<std::string> words;
   for (const std::string_view word : python::Split(apart, -1, false)) words.emplace_back(word);
   return words;

@@ -101,9 +101,10 @@ struct DataConfig {
                      "what the chat template marks as the assistant's, or all"});
     v.Field("wrap_in_chat", wrap_in_chat,
             {.help = "records: prompts and completions of text become turns of a chat"});
-    v.Field("chat_date", chat_date,
-            {.help = "records: the day, as 2026-07-26, that a chat template asks for; it is part of "
-                     "what is learned, so it never comes from the clock"});
+    v.Field(
+        "chat_date", chat_date,
+        {.help = "records: the day, as 2026-07-26, that a chat template asks for; it is part of "
+                 "what is learned, so it never comes from the clock"});
     v.Field("thought_open", thought_open,
             {.help = "records of kind thought: stands before the thought"});
     v.Field("thought_close", thought_close, {.help = "stands between the thought and the answer"});

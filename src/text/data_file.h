@@ -12,7 +12,8 @@ namespace pawl::text {
 class DataFile {
  public:
   // `key`: the config key or argument that named the file, for messages. Throws UserError where the
-  // path is no file, holds a damaged gzip stream, UTF-16 or Parquet, RunError where it cannot be read.
+  // path is no file, holds a damaged gzip stream, UTF-16 or Parquet, RunError where it cannot be
+  // read.
   DataFile(const std::string& path, const std::string& key);
   ~DataFile();
   DataFile(DataFile&& other) noexcept;

@@ -82,7 +82,8 @@ class Runtime {
   Value Generator(std::span<const Value> copied);
   Value NewNamespace();
 
-  // From now on writing an undefined value throws (Jinja's StrictUndefined); else it writes nothing.
+  // From now on writing an undefined value throws (Jinja's StrictUndefined); else it writes
+  // nothing.
   void RefuseUndefined() { refuses_undefined_ = true; }
   bool refuses_undefined() const { return refuses_undefined_; }
   const std::optional<std::tm>& now() const { return now_; }

@@ -194,15 +194,15 @@ TextCodec CodecOf(const Tokenizer& tokenizer, std::shared_ptr<const ChatTemplate
     };
   }
   codec.encode = [&tokenizer](std::string_view text, bool special_tokens) {
-    return tokenizer.Encode(text,
-                            {.add_special_tokens = special_tokens, .unknown = UnknownText::kRefuse});
+    return tokenizer.Encode(
+        text, {.add_special_tokens = special_tokens, .unknown = UnknownText::kRefuse});
   };
   codec.encode_with_offsets = [&tokenizer](std::string_view text) {
-    const Encoding encoding =
-        tokenizer.EncodeWithOffsets(text, {.unknown = UnknownText::kRefuse});
+    const Encoding encoding = tokenizer.EncodeWithOffsets(text, {.unknown = UnknownText::kRefuse});
     TextCodec::Tokens tokens;
     tokens.ids = encoding.ids;
-    for (const auto& offset : encoding.offsets) tokens.offsets.push_back({offset.begin, offset.end});
+    for (const auto& offset : encoding.offsets)
+      tokens.offsets.push_back({offset.begin, offset.end});
     return tokens;
   };
   const auto end = tokenizer.eos_id();

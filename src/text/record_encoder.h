@@ -85,7 +85,8 @@ inline bool IsKept(Fit fit) { return fit == Fit::kKept || fit == Fit::kTruncated
 // All of a record (language, prompt-completion, unpaired, thought), uncut. Throws UserError,
 // without a place, for a kind with nothing to learn, messages without a template, loss_on =
 // "assistant" where nothing is the assistant's.
-Sequence EncodeSequence(const Record& record, const TextCodec& codec, const SequenceOptions& options);
+Sequence EncodeSequence(const Record& record, const TextCodec& codec,
+                        const SequenceOptions& options);
 // Cuts it, or says why it is dropped. Throws UserError where it is too long and long = "refuse".
 Fit FitSequence(Sequence& sequence, const SequenceOptions& options);
 
@@ -93,7 +94,8 @@ Fit FitSequence(Sequence& sequence, const SequenceOptions& options);
 struct SequencePair {
   Sequence chosen, rejected;
 };
-SequencePair EncodePair(const Record& record, const TextCodec& codec, const SequenceOptions& options);
+SequencePair EncodePair(const Record& record, const TextCodec& codec,
+                        const SequenceOptions& options);
 
 // The prompt alone, ready to be continued. Any kind but language.
 std::vector<int32_t> EncodePrompt(const Record& record, const TextCodec& codec,

@@ -121,9 +121,8 @@ Evaluated EvaluateModel(const fs::path& path, const EvaluateOptions& options,
     return evaluated;
   }
   CheckFit(subject.learner->info(), *subject.tokenizer, 0, "");
-  const TaskModel model{.learner = *subject.learner,
-                        .tokenizer = *subject.tokenizer,
-                        .chat = subject.chat.get()};
+  const TaskModel model{
+      .learner = *subject.learner, .tokenizer = *subject.tokenizer, .chat = subject.chat.get()};
   for (const TaskConfig& task : tasks) {
     TaskRequest request;
     if (keep_outputs) request.on_item = OutputFile(options, task.name);
@@ -144,8 +143,7 @@ Json MetricJson(const TaskMetric& metric, const TaskMetric* against) {
   const MetricDifference difference = DifferenceOf(metric, *against);
   json["against"] = ValueJson(*against);
   json["difference"] = {{"value", difference.value}, {"ci95", nullptr}};
-  if (difference.ci95)
-    json["difference"]["ci95"] = {difference.ci95->low, difference.ci95->high};
+  if (difference.ci95) json["difference"]["ci95"] = {difference.ci95->low, difference.ci95->high};
   return json;
 }
 
@@ -206,7 +204,8 @@ void PrintTable(const Evaluated& evaluated, const Evaluated* against) {
                 result.metrics.empty() ? ", not scored" : "");
     for (const std::string& note : result.notes) std::printf("  (%s)\n", note.c_str());
     for (size_t k = 0; k < result.metrics.size(); ++k)
-      PrintMetric(result.metrics[k], against != nullptr ? &against->results[i].metrics[k] : nullptr);
+      PrintMetric(result.metrics[k],
+                  against != nullptr ? &against->results[i].metrics[k] : nullptr);
   }
 }
 }  // namespace

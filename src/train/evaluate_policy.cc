@@ -63,8 +63,7 @@ void CheckKind(const EvaluateOptions& options, bool language) {
     throw UserError(
         {.what = fmt::format("{} for a {}", option, language ? "language model" : "policy"),
          .where = option,
-         .expected =
-             language ? "the options of language models" : "the options of policies"});
+         .expected = language ? "the options of language models" : "the options of policies"});
   };
   if (language && options.episodes) refuse("--episodes");
   if (language && options.seed) refuse("--seed");

@@ -28,8 +28,8 @@ struct EvaluateOptions {
   int64_t stride = 0;              // of --text; 0 = the context
   std::string against;             // another model on the same tasks
   std::string outputs;             // a folder for the answers
-  int64_t context = 0;            // 0 = the run's, or the model's positions
-  std::string device;             // "" = cpu, wherever it was trained
+  int64_t context = 0;             // 0 = the run's, or the model's positions
+  std::string device;              // "" = cpu, wherever it was trained
 };
 
 int EvaluateCommand(const EvaluateOptions& options);

@@ -12,7 +12,8 @@ namespace pawl::train {
 Interval WilsonInterval(int64_t successes, int64_t trials) {
   if (trials == 0) return {0, 1};
   constexpr double kZ = 1.959963984540054;
-  const double n = static_cast<double>(trials), p = static_cast<double>(successes) / n, z2 = kZ * kZ;
+  const double n = static_cast<double>(trials), p = static_cast<double>(successes) / n,
+               z2 = kZ * kZ;
   const double centre = (p + z2 / (2 * n)) / (1 + z2 / n);
   const double half = kZ / (1 + z2 / n) * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n));
   // the ends are exact where rounding would leave a trace

@@ -15,8 +15,8 @@ struct Interval {
 Interval WilsonInterval(int64_t successes, int64_t trials);
 // Percentile bootstrap (Efron 1979) of any statistic of `items` >= 1 items, 2000 resamples from a
 // fixed stream; `statistic` is given the numbers of a resample's items.
-Interval BootstrapInterval(size_t items,
-                           const std::function<double(std::span<const uint32_t> sample)>& statistic);
+Interval BootstrapInterval(
+    size_t items, const std::function<double(std::span<const uint32_t> sample)>& statistic);
 // The same of the mean; a single value gives itself.
 Interval BootstrapMeanInterval(std::span<const double> values);
 double Mean(std::span<const double> values);

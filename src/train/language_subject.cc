@@ -55,7 +55,8 @@ LanguageSubject FromModelFolder(const fs::path& path, const SubjectOptions& opti
   }
   subject.config.data.context = options.context;
   // an adapter's folder need not have a tokenizer of its own
-  const bool own = fs::exists(path / "tokenizer_config.json") || fs::exists(path / "tokenizer.json");
+  const bool own =
+      fs::exists(path / "tokenizer_config.json") || fs::exists(path / "tokenizer.json");
   LoadText(own ? path : fs::path(subject.config.model.path), subject);
   auto request = RequestOf(subject.config, *subject.tokenizer);
   request.evaluate_only = true;

@@ -19,8 +19,8 @@ size_t Best(std::span<const double> scores) {
   return static_cast<size_t>(std::ranges::max_element(scores) - scores.begin());
 }
 
-// Ids of prompt and choice together, and where the choice begins. White space between belongs to the
-// choice, as tokenizers want it there.
+// Ids of prompt and choice together, and where the choice begins. White space between belongs to
+// the choice, as tokenizers want it there.
 size_t EncodeChoice(const PromptEncoder& encoder, std::string context, std::string continuation,
                     std::vector<int32_t>& ids) {
   const size_t kept = text::python::RightStrip(context).size();
@@ -45,7 +45,8 @@ TaskResult RunChoice(const TaskConfig& task, const TaskModel& model, const TaskR
     for (const std::string& choice : item.choices.texts) {
       item.lengths.push_back(std::max<size_t>(1, text::python::Length(choice)));
       std::vector<int32_t> ids;
-      const size_t begin = EncodeChoice(encoder, context, task.chat ? choice : task.delimiter + choice, ids);
+      const size_t begin =
+          EncodeChoice(encoder, context, task.chat ? choice : task.delimiter + choice, ids);
       const size_t targets = ids.size() - std::min(begin, ids.size());
       if (targets == 0 || targets > positions) {
         throw UserError({.what = fmt::format("a choice of {} tokens", targets),

@@ -33,7 +33,8 @@ void CheckJudge(const TaskConfig& task, const std::string& path) {
     constexpr const char* kNames[] = {"gsm8k", "last_number", "boxed", "pattern"};
     if (std::ranges::find(kNames, name) == std::end(kNames))
       Refuse(path, fmt::format("extract '{}'", name), "gsm8k, last_number, boxed or pattern");
-    if (name == "pattern" && task.pattern.empty()) Refuse(path, "no pattern", "a regular expression");
+    if (name == "pattern" && task.pattern.empty())
+      Refuse(path, "no pattern", "a regular expression");
   }
   for (const int64_t k : task.pass_at) {
     if (task.samples > 1 && k > task.samples)

@@ -56,15 +56,16 @@ struct TaskConfig {
     v.Field("text", text, {.help = "perplexity: template of an item's text, where files are JSON"});
     v.Field("context", context,
             {.help = "perplexity: tokens of a window; 0 = the model's positions", .min = 0});
-    v.Field("stride", stride,
-            {.help = "perplexity: tokens from a window to the next; 0 = the whole window",
-             .min = 0});
+    v.Field(
+        "stride", stride,
+        {.help = "perplexity: tokens from a window to the next; 0 = the whole window", .min = 0});
     v.Field("prompt", prompt, {.help = "template of what the model goes on from"});
     v.Field("answer", answer,
             {.help = "template of the right answer; of choice: which one of them (answer_form)"});
     v.Field("choices", choices, {.help = "choice: a template for each answer to choose from"});
-    v.Field("choices_column", choices_column,
-            {.help = "choice: instead, a column with the list of answers; a path: \"choices.text\""});
+    v.Field(
+        "choices_column", choices_column,
+        {.help = "choice: instead, a column with the list of answers; a path: \"choices.text\""});
     v.Field("answer_form", answer_form,
             {.help = "choice: the answer is a number from 0 on, a letter from A on, or the text of "
                      "the right one"});
@@ -74,13 +75,15 @@ struct TaskConfig {
             {.help = "solved examples before each prompt, the first of shots_files",
              .min = 0,
              .max = 1000});
-    v.Field("shots_files", shots_files,
-            {.help = "where they come from; empty = the task's own items, but the one that is asked"});
+    v.Field(
+        "shots_files", shots_files,
+        {.help = "where they come from; empty = the task's own items, but the one that is asked"});
     v.Field("chat", chat, {.help = "the prompt is a user's message in the model's chat template"});
     v.Field("chat_date", chat_date,
             {.help = "the day, as 2026-07-26, that a chat template asks for"});
     v.Field("max_tokens", max_tokens, {.help = "generate: longest answer", .min = 1});
-    v.Field("samples", samples, {.help = "generate: answers to each prompt", .min = 1, .max = 100'000});
+    v.Field("samples", samples,
+            {.help = "generate: answers to each prompt", .min = 1, .max = 100'000});
     v.Field("temperature", temperature,
             {.help = "generate: 0 = always the likeliest token", .min = 0, .max = 100});
     v.Field("seed", seed, {.help = "generate: of the samples"});
@@ -88,15 +91,18 @@ struct TaskConfig {
     v.Field("extract", extract,
             {.help = "generate: what of an answer counts, the first of these that is found: gsm8k, "
                      "last_number, boxed, pattern; empty = all of it"});
-    v.Field("pattern", pattern,
-            {.help = "generate: regular expression of extract = \"pattern\"; its last match counts"});
-    v.Field("judge", judge,
-            {.help = "generate: exact text, the same number, the same LaTeX, BLEU against answer, or "
-                     "a program run by the sandbox"});
+    v.Field(
+        "pattern", pattern,
+        {.help = "generate: regular expression of extract = \"pattern\"; its last match counts"});
+    v.Field(
+        "judge", judge,
+        {.help = "generate: exact text, the same number, the same LaTeX, BLEU against answer, or "
+                 "a program run by the sandbox"});
     v.Field("pass_at", pass_at,
             {.help = "generate: the k of pass@k where samples are more than one", .min = 1});
-    v.Field("program", program,
-            {.help = "judge = \"program\": template of the program, with the columns and completion"});
+    v.Field(
+        "program", program,
+        {.help = "judge = \"program\": template of the program, with the columns and completion"});
     v.Field("sandbox", sandbox,
             {.help = "judge = \"program\": the command that reads a program and exits with 0 where "
                      "it passes; empty = programs are not run"});
@@ -130,8 +136,10 @@ struct EnumNames<train::AnswerForm> {
 template <>
 struct EnumNames<train::Judge> {
   static constexpr std::pair<const char*, train::Judge> kTable[] = {
-      {"exact", train::Judge::kExact}, {"number", train::Judge::kNumber},
-      {"latex", train::Judge::kLatex}, {"bleu", train::Judge::kBleu},
+      {"exact", train::Judge::kExact},
+      {"number", train::Judge::kNumber},
+      {"latex", train::Judge::kLatex},
+      {"bleu", train::Judge::kBleu},
       {"program", train::Judge::kProgram}};
 };
 }  // namespace pawl::core

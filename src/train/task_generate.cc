@@ -147,8 +147,8 @@ void AddBleu(const std::string& answer, const std::string& reference, TaskMetric
 std::vector<TaskMetric> RightMetrics(const TaskConfig& task) {
   std::vector<TaskMetric> metrics;
   if (task.samples == 1) {
-    metrics.push_back({.name = task.judge == Judge::kProgram ? "pass@1" : "exact_match",
-                       .is_share = true});
+    metrics.push_back(
+        {.name = task.judge == Judge::kProgram ? "pass@1" : "exact_match", .is_share = true});
     return metrics;
   }
   for (const int64_t k : task.pass_at) metrics.push_back({.name = fmt::format("pass@{}", k)});
@@ -157,10 +157,11 @@ std::vector<TaskMetric> RightMetrics(const TaskConfig& task) {
 
 void CheckCanBeScored(const TaskConfig& task, const TaskRequest& request) {
   if (task.judge != Judge::kProgram || !task.sandbox.empty() || request.on_item) return;
-  throw UserError({.what = "programs are not run without a sandbox",
-                   .where = fmt::format("task '{}': sandbox", task.name),
-                   .expected = "a command that reads a program and exits with 0 where it passes",
-                   .hint = "--set sandbox='[\"my_sandbox\"]', or --outputs FOLDER to keep the answers"});
+  throw UserError(
+      {.what = "programs are not run without a sandbox",
+       .where = fmt::format("task '{}': sandbox", task.name),
+       .expected = "a command that reads a program and exits with 0 where it passes",
+       .hint = "--set sandbox='[\"my_sandbox\"]', or --outputs FOLDER to keep the answers"});
 }
 }  // namespace
 
@@ -171,14 +172,16 @@ TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const Tas
   PromptEncoder encoder(task, model);
   const std::vector<TaskItem> items = ReadItems(task.files, task.limit);
   const int64_t positions = model.learner.info().max_positions;
-  const int64_t tokens = std::min(task.max_tokens, positions - 1);
+  // of the model's positions at least half are the prompt's
+  const int64_t kept_free = std::min(task.max_tokens, positions / 2);
   TaskMetric bleu = BleuMetric();
   std::vector<TaskMetric> metrics = RightMetrics(task);
   for (size_t i = 0; i < items.size(); ++i) {
     const std::string prompt = encoder.TextOf(prompts.Prompt(items[i], i));
     const std::string reference = task.answer.empty() ? "" : prompts.Answer(items[i]);
     auto ids = encoder.Encode(prompt);
-    encoder.Cut(ids, static_cast<size_t>(positions - tokens));
+    encoder.Cut(ids, static_cast<size_t>(positions - kept_free));
+    const int64_t tokens = std::min(task.max_tokens, positions - static_cast<int64_t>(ids.size()));
     int64_t right = 0;
     Json answers = Json::array();
     for (int64_t s = 0; s < task.samples; ++s) {

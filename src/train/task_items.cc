@@ -47,9 +47,8 @@ std::vector<TaskItem> ReadItems(const std::vector<std::string>& files, int64_t l
     }
   }
   if (items.empty()) {
-    throw UserError({.what = "no items",
-                     .where = files.front(),
-                     .expected = "JSON lines, an object a line"});
+    throw UserError(
+        {.what = "no items", .where = files.front(), .expected = "JSON lines, an object a line"});
   }
   return items;
 }
@@ -123,8 +122,9 @@ ItemChoices ItemPrompts::Choices(const TaskItem& item) const {
     right = std::ranges::find(choices.texts, answer) - choices.texts.begin();
   }
   if (right < 0 || right >= static_cast<int64_t>(choices.texts.size())) {
-    Refuse(item, fmt::format("the answer '{}' is none of {} choices", answer.substr(0, 40),
-                             choices.texts.size()),
+    Refuse(item,
+           fmt::format("the answer '{}' is none of {} choices", answer.substr(0, 40),
+                       choices.texts.size()),
            "answer and answer_form that name one");
   }
   choices.right = static_cast<size_t>(right);

@@ -41,10 +41,9 @@ Interval IntervalOf(const TaskMetric& metric) {
 MetricDifference DifferenceOf(const TaskMetric& metric, const TaskMetric& against) {
   MetricDifference difference{.value = ValueOf(metric) - ValueOf(against)};
   if (metric.count() != against.count() || metric.count() < 2) return difference;
-  difference.ci95 =
-      BootstrapInterval(metric.count(), [&](std::span<const uint32_t> sample) {
-        return OfSample(metric, sample) - OfSample(against, sample);
-      });
+  difference.ci95 = BootstrapInterval(metric.count(), [&](std::span<const uint32_t> sample) {
+    return OfSample(metric, sample) - OfSample(against, sample);
+  });
   return difference;
 }
 

@@ -69,8 +69,7 @@ TaskResult RunPerplexity(const TaskConfig& task, const TaskModel& model) {
     for (size_t begin = 0; counted < ids.size(); begin += stride) {
       const size_t end = std::min(begin + context, ids.size());
       const size_t first = std::max(counted, begin + 1) - begin;
-      if (first < end - begin)
-        scorer.Add(std::span(ids).subspan(begin, end - begin), first);
+      if (first < end - begin) scorer.Add(std::span(ids).subspan(begin, end - begin), first);
       counted = end;
       if (end == ids.size()) break;
     }
@@ -91,7 +90,8 @@ TaskResult RunPerplexity(const TaskConfig& task, const TaskModel& model) {
   if (short_texts > 0)
     result.notes.push_back(fmt::format("{} texts of fewer than 2 tokens left out", short_texts));
   if (replaced > 0)
-    result.notes.push_back(fmt::format("{} stretches of bytes that are no UTF-8 replaced", replaced));
+    result.notes.push_back(
+        fmt::format("{} stretches of bytes that are no UTF-8 replaced", replaced));
   return result;
 }
 

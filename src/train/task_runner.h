@@ -33,15 +33,16 @@ struct TaskRequest {
   std::function<void(const std::string& json)> on_item;
 };
 
-// Throws UserError for items that lack what the templates ask for, with file and line, and where the
-// model cannot take the task (no chat template, too few positions).
+// Throws UserError for items that lack what the templates ask for, with file and line, and where
+// the model cannot take the task (no chat template, too few positions).
 TaskResult RunTask(const TaskConfig& task, const TaskModel& model, const TaskRequest& request = {});
 
-// ---- for the kinds of tasks ----------------------------------------------------------------------
+// ---- for the kinds of tasks
+// ----------------------------------------------------------------------
 
 // What a model says of the targets of one sequence.
 struct SequenceScore {
-  double log_prob = 0;  // nats
+  double log_prob = 0;                 // nats
   int64_t targets = 0, likeliest = 0;  // likeliest: targets that are the most likely token
 };
 // Of each sequence of a batch.

@@ -11,8 +11,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 TEST(TextTemplate, WritesTheColumnsOfARecord) {
-  const TextTemplate made("{{ question }} {% for c in choices %}{{ loop.index }}. {{ c }} {% endfor %}",
-                          "prompt");
+  const TextTemplate made(
+      "{{ question }} {% for c in choices %}{{ loop.index }}. {{ c }} {% endfor %}", "prompt");
   EXPECT_EQ(made.Render(Json::parse(R"({"question": "Ä?", "choices": ["x", "y"]})")),
             "Ä? 1. x 2. y ");
 }

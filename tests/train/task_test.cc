@@ -47,7 +47,9 @@ class ScriptedModel : public rlhf::LanguageModelLearner {
     }
     return ids;
   }
-  algos::UpdateMetrics Update(const rollout::SequenceBatch&, int64_t, double) override { return {}; }
+  algos::UpdateMetrics Update(const rollout::SequenceBatch&, int64_t, double) override {
+    return {};
+  }
   std::span<const float> Weights() const override { return {}; }
   void Save(core::ArrayMap&) const override {}
   void Load(const core::ArrayMap&) override {}
@@ -95,7 +97,8 @@ TEST_F(TaskTest, PerplexityCountsEveryTokenOnceButTheFirstOfAWindowWithoutContex
   const std::string file = Put("text.txt", std::string(100, 'x'));
   const struct {
     int64_t context, stride, counted;
-  } cases[] = {{10, 0, 90}, {10, 10, 90}, {10, 5, 99}, {10, 1, 99}, {64, 64, 98}, {0, 0, 98}, {7, 3, 99}};
+  } cases[] = {{10, 0, 90},  {10, 10, 90}, {10, 5, 99}, {10, 1, 99},
+               {64, 64, 98}, {0, 0, 98},   {7, 3, 99}};
   for (const auto& c : cases) {
     model_.scored = 0;
     const TaskResult result = Run(TextTask(file, c.context, c.stride));
@@ -121,7 +124,9 @@ TEST_F(TaskTest, TokenAccuracyIsTheShareOfLikeliestTokens) {
 
 TEST_F(TaskTest, ChoiceTakesTheLikeliestAnswerBySumAndByCharacter) {
   // c is likely, b less so, a hardly; a longer answer costs more
-  model_.log_prob = [](char, char token) { return token == 'c' ? -1.0 : token == 'b' ? -1.5 : -9.0; };
+  model_.log_prob = [](char, char token) {
+    return token == 'c' ? -1.0 : token == 'b' ? -1.5 : -9.0;
+  };
   const char* items = R"({"q": "x", "o": ["ccc", "b"], "a": 0}
 {"q": "y", "o": ["ccc", "b"], "a": 1}
 {"q": "z", "o": ["a", "b", "cc"], "a": 1}
@@ -154,7 +159,8 @@ TEST_F(TaskTest, AnswersAreNamedByIndexLetterOrText) {
   EXPECT_EQ(accuracy("letter", "\"B\""), 1);
   EXPECT_EQ(accuracy("text", "\"b\""), 1);
   EXPECT_EQ(accuracy("text", "\"a\""), 0);
-  for (const auto& [form, answer] : {std::pair{"index", "2"}, {"letter", "\"b\""}, {"text", "\"c\""}}) {
+  for (const auto& [form, answer] :
+       {std::pair{"index", "2"}, {"letter", "\"b\""}, {"text", "\"c\""}}) {
     const std::string error = ErrorOf([&] { accuracy(form, answer); });
     EXPECT_THAT(error, HasSubstr("none of 2 choices"));
     EXPECT_THAT(error, HasSubstr("items.jsonl:1"));
@@ -201,10 +207,11 @@ shots = 2
 )",
            "{\"q\": 1}\n{\"q\": 2}\n\n{\"q\": 3}\n"));
   EXPECT_THAT(model_.prompts, ElementsAre("Q2 22|Q3 33|Q1", "Q1 11|Q3 33|Q2", "Q1 11|Q2 22|Q3"));
-  EXPECT_THAT(ErrorOf([&] {
-                Run(Task("kind = \"generate\"\nprompt = \"p\"\nanswer = \"a\"\nshots = 1\n", "{\"q\": 1}"));
-              }),
-              HasSubstr("1 items for 1 shots"));
+  EXPECT_THAT(
+      ErrorOf([&] {
+        Run(Task("kind = \"generate\"\nprompt = \"p\"\nanswer = \"a\"\nshots = 1\n", "{\"q\": 1}"));
+      }),
+      HasSubstr("1 items for 1 shots"));
 }
 
 TEST_F(TaskTest, PassAtKIsOfAllSamples) {
@@ -253,8 +260,8 @@ sandbox_seconds = 0.3
 TEST_F(TaskTest, LongPromptsAreCutFromTheLeftAndCounted) {
   model_.answer = [](const std::string&, uint64_t) { return ""; };
   const nlohmann::json item = {{"q", std::string(100, 'x') + "end"}};
-  const TaskResult result = Run(
-      Task("kind = \"generate\"\nprompt = \"{{ q }}\"\nanswer = \"a\"\nmax_tokens = 10\n", item.dump()));
+  const TaskResult result = Run(Task(
+      "kind = \"generate\"\nprompt = \"{{ q }}\"\nanswer = \"a\"\nmax_tokens = 10\n", item.dump()));
   EXPECT_EQ(model_.prompts[0].size(), 54u);
   EXPECT_THAT(model_.prompts[0], testing::EndsWith("end"));
   EXPECT_THAT(result.notes, ElementsAre(HasSubstr("1 prompts cut")));
@@ -277,8 +284,8 @@ TEST_F(TaskTest, WhatIsWrongIsToldInOneLine) {
       {generate + "prompt = \"p\"\nanswer = \"a\"\nsamples = 2", "{}", "temperature"},
       {generate + "promt = \"p\"", "{}", "promt"},
       {"kind = \"choice\"\nprompt = \"p\"\nanswer = \"0\"", "{}", "no choices"},
-      {"kind = \"choice\"\nprompt = \"p\"\nanswer = \"0\"\nchoices_column = \"c\"", "{\"c\": [1, 2]}",
-       "a list of texts"},
+      {"kind = \"choice\"\nprompt = \"p\"\nanswer = \"0\"\nchoices_column = \"c\"",
+       "{\"c\": [1, 2]}", "a list of texts"},
       {"kind = \"choice\"\nprompt = \"p\"\nanswer = \"0\"\nchoices_column = \"c.d\"", "{\"c\": {}}",
        "no column 'c.d'"},
   };
