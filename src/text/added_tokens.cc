@@ -85,10 +85,10 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Vocabulary& vocab
   for (AddedToken& token : tokens) {
     if (token.content.empty()) continue;
     if (by_content_.contains(token.content)) {
-      throw UserError({.what = fmt::format("the added token '{}' stands there twice",
-                                           token.content),
-                       .where = source + ": added_tokens",
-                       .expected = "each token once"});
+      throw UserError(
+          {.what = fmt::format("the added token '{}' stands there twice", token.content),
+           .where = source + ": added_tokens",
+           .expected = "each token once"});
     }
     int32_t id = vocabulary.Find(token.content);
     if (id < 0) id = static_cast<int32_t>(next++);
@@ -128,8 +128,8 @@ const AddedToken* AddedTokens::Find(std::string_view content) const {
 
 bool AddedTokens::Accept(std::string_view text, size_t done, TokenTrie::Match& match) const {
   const AddedToken& token = tokens_[static_cast<size_t>(match.value)];
-  if (token.single_word && (EndsWithWord(text.substr(0, match.begin)) ||
-                            StartsWithWord(text.substr(match.end)))) {
+  if (token.single_word &&
+      (EndsWithWord(text.substr(0, match.begin)) || StartsWithWord(text.substr(match.end)))) {
     return false;
   }
   if (token.lstrip) {

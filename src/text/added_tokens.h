@@ -44,7 +44,7 @@ class TokenTrie {
     uint8_t byte = 0;
   };
   int32_t Child(int32_t node, uint8_t byte) const;
-  std::vector<Node> nodes_ = {Node{}};
+  std::vector<Node> nodes_ = std::vector<Node>(1);
   std::array<int32_t, 256> roots_ = MakeRoots();  // the node of each first byte, or -1
   static std::array<int32_t, 256> MakeRoots() {
     std::array<int32_t, 256> roots;
@@ -70,9 +70,7 @@ class AddedTokens {
   // What the decoder gets for an id: the content as the normaliser leaves it, as in the package.
   std::string_view DecodedToken(size_t index) const { return decoded_[index]; }
   // Whether Decode leaves an added token's decoded form out as special.
-  bool IsSpecial(std::string_view decoded) const {
-    return special_.contains(std::string(decoded));
-  }
+  bool IsSpecial(std::string_view decoded) const { return special_.contains(std::string(decoded)); }
   bool has_raw() const { return !raw_.empty(); }
   bool has_normalized() const { return !normalized_.empty(); }
 

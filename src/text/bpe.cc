@@ -104,8 +104,7 @@ void BpeModel::ReadSymbols() {
     const std::string_view token = vocabulary_.Token(id);
     if (token.empty()) continue;
     const CodePoint first = CodePointAt(token, 0);
-    if (first.size == token.size())
-      character_ids_.Set(first.value, static_cast<int32_t>(id));
+    if (first.size == token.size()) character_ids_.Set(first.value, static_cast<int32_t>(id));
     if (form_ == WordForm::kBytes && options_.ignore_merges && SymbolsToBytes(token, bytes))
       raw.emplace_back(bytes, id);
   }
@@ -172,8 +171,7 @@ void BpeModel::AddTextSymbols(std::string_view text, SymbolWriter& out) const {
 
 void BpeModel::Encode(std::string_view text, Word& word) const {
   if (options_.ignore_merges) {
-    const int32_t id =
-        form_ == WordForm::kBytes ? raw_words_.Find(text) : vocabulary_.Find(text);
+    const int32_t id = form_ == WordForm::kBytes ? raw_words_.Find(text) : vocabulary_.Find(text);
     if (id >= 0) {
       word.dropped = 0;
       word.symbols.assign(1, {id, static_cast<uint32_t>(text.size())});

@@ -103,8 +103,7 @@ void JoinStep::Push(std::string_view token, Decoder::StepState& state, DecodeSin
   next(token);
 }
 
-void ByteLevelStep::Push(std::string_view token, Decoder::StepState& state,
-                         DecodeSink next) const {
+void ByteLevelStep::Push(std::string_view token, Decoder::StepState& state, DecodeSink next) const {
   std::string& text = state.scratch;
   text.clear();
   PushUtf8(BytesOfToken(token), state.held, text);
@@ -132,8 +131,7 @@ void ByteFallbackStep::Finish(Decoder::StepState& state, DecodeSink next) const 
   FlushBytes(state.held, next);
 }
 
-void MetaspaceStep::Push(std::string_view token, Decoder::StepState& state,
-                         DecodeSink next) const {
+void MetaspaceStep::Push(std::string_view token, Decoder::StepState& state, DecodeSink next) const {
   const bool first = fused_ || state.seen++ == 0;
   ReplaceAll(token, replacement_, first && prepended_ ? "" : " ", state.scratch);
   next(state.scratch);
@@ -180,8 +178,7 @@ void BpeDecodeStep::Emit(std::string_view token, const char* content, DecodeSink
   next(out);
 }
 
-void BpeDecodeStep::Push(std::string_view token, Decoder::StepState& state,
-                         DecodeSink next) const {
+void BpeDecodeStep::Push(std::string_view token, Decoder::StepState& state, DecodeSink next) const {
   if (state.seen++ > 0) Emit(state.held, " ", next);
   state.held = token;
 }

@@ -14,8 +14,7 @@ std::unique_ptr<const DecodeStep> ReadReplace(const JsonEntry& entry, bool fused
       is_regex ? Regex::Compile(text, pattern.place() + ".Regex") : Regex::Literal(text),
       entry.String("content"));
   // one character of a stretch is one of the whole
-  const bool one_character =
-      !is_regex && !text.empty() && CodePointAt(text, 0).size == text.size();
+  const bool one_character = !is_regex && !text.empty() && CodePointAt(text, 0).size == text.size();
   if (!fused || one_character) return step;
   return std::make_unique<WholeTokenStep>(std::move(step));
 }
@@ -65,8 +64,7 @@ void Decoder::Read(const JsonEntry& entry, bool& fused) {
   } else if (type == "Strip") {
     const int64_t start = entry.Integer("start"), stop = entry.Integer("stop");
     if (start < 0 || stop < 0) entry.Refuse("'start' or 'stop' is negative", "0 or more");
-    steps_.push_back(
-        std::make_unique<StripStep>(entry.Character("content"), start, stop, fused));
+    steps_.push_back(std::make_unique<StripStep>(entry.Character("content"), start, stop, fused));
   } else if (type == "BPEDecoder") {
     steps_.push_back(MakeStep(fused, BpeDecodeStep(entry.String("suffix"))));
   } else {

@@ -12,10 +12,10 @@ struct TokenOffsets {
 };
 
 struct Encoding {
-  std::vector<int32_t> ids;              // [S]
-  std::vector<TokenOffsets> offsets;     // [S]
-  std::vector<uint8_t> is_special;       // [S] 1: added by the tokenizer's template
-  int64_t replaced_utf8 = 0;             // stretches of bytes that were no UTF-8
+  std::vector<int32_t> ids;           // [S]
+  std::vector<TokenOffsets> offsets;  // [S]
+  std::vector<uint8_t> is_special;    // [S] 1: added by the tokenizer's template
+  int64_t replaced_utf8 = 0;          // stretches of bytes that were no UTF-8
 };
 
 }  // namespace pawl::text

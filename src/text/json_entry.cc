@@ -46,15 +46,13 @@ bool JsonEntry::Bool(const char* key, std::optional<bool> otherwise) const {
 }
 
 int64_t JsonEntry::Integer(const char* key) const {
-  const Json& value =
-      Field(key, "an integer", [](const Json& v) { return v.is_number_integer(); });
+  const Json& value = Field(key, "an integer", [](const Json& v) { return v.is_number_integer(); });
   if (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX) return INT64_MAX;
   return value.get<int64_t>();
 }
 
 JsonEntry JsonEntry::Object(const char* key) const {
-  return {Field(key, "an object", [](const Json& v) { return v.is_object(); }),
-          place_ + "." + key};
+  return {Field(key, "an object", [](const Json& v) { return v.is_object(); }), place_ + "." + key};
 }
 
 const Json& JsonEntry::Array(const char* key) const {

@@ -12,8 +12,8 @@ namespace pawl::text {
 
 class JsonEntry {
  public:
-  // `place`: the file, then the keys on the way: "tokenizer.json: model". Throws where `value` is no
-  // object. Both must outlive this.
+  // `place`: the file, then the keys on the way: "tokenizer.json: model". Throws where `value` is
+  // no object. Both must outlive this.
   JsonEntry(const nlohmann::json& value, std::string place);
 
   const std::string& place() const { return place_; }

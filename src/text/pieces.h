@@ -35,14 +35,14 @@ class Pieces {
     return aligned() ? origins_[piece.begin].begin == 0 : starts_original_ && piece.begin == 0;
   }
 
-  // Cutting: `cut(piece, add)` calls add(begin, end) with the bytes of the parts to keep; empty ones
-  // are left out.
+  // Cutting: `cut(piece, add)` calls add(begin, end) with the bytes of the parts to keep; empty
+  // ones are left out.
   template <class Cut>
   void CutEach(Cut&& cut);
   // Rewriting: `write(piece)` calls Keep and Put for each piece, which make its new text.
   template <class Write>
   void RewriteEach(Write&& write);
-  void Keep(size_t begin, size_t end);           // bytes of the old text
+  void Keep(size_t begin, size_t end);         // bytes of the old text
   void Put(std::string_view text, size_t at);  // new text that stands for byte `at` of the old one
 
  private:
@@ -59,7 +59,8 @@ template <class Cut>
 void Pieces::CutEach(Cut&& cut) {
   new_list_.clear();
   const auto add = [this](size_t begin, size_t end) {
-    if (begin < end) new_list_.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(end)});
+    if (begin < end)
+      new_list_.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(end)});
   };
   for (const Piece piece : list_) cut(piece, add);
   list_.swap(new_list_);

@@ -92,8 +92,7 @@ void PostProcessor::ReadTemplate(const JsonEntry& entry) {
       const JsonEntry token = tokens.Object(piece.Object("SpecialToken").String("id").c_str());
       for (const Json& id : token.Array("ids")) part.ids.push_back(IdOf(token, id));
       for (const Json& name : token.Array("tokens"))
-        part.spaces.push_back(name.is_string() ? SpacesOf(name.get<std::string>())
-                                               : TokenSpaces{});
+        part.spaces.push_back(name.is_string() ? SpacesOf(name.get<std::string>()) : TokenSpaces{});
       if (part.spaces.size() != part.ids.size())
         token.Refuse("'ids' and 'tokens' differ in length", "one token for each id");
     }

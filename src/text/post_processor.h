@@ -27,8 +27,8 @@ class PostProcessor {
   };
 
   PostProcessor() = default;
-  // Of the "post_processor" entry: TemplateProcessing, ByteLevel, RobertaProcessing, BertProcessing,
-  // Sequence. Throws UserError naming `source` and the kind for others.
+  // Of the "post_processor" entry: TemplateProcessing, ByteLevel, RobertaProcessing,
+  // BertProcessing, Sequence. Throws UserError naming `source` and the kind for others.
   PostProcessor(const nlohmann::json& entry, const std::string& source);
   // `before` and `after` (or none) around the text.
   static PostProcessor Around(std::vector<int32_t> before, std::vector<int32_t> after);
@@ -42,7 +42,7 @@ class PostProcessor {
 
  private:
   struct Step {
-    bool trims = false;            // offsets; else `parts` is a template
+    bool trims = false;  // offsets; else `parts` is a template
     bool add_prefix_space = false;
     std::vector<Part> parts;
   };

@@ -148,7 +148,8 @@ void Metaspace::Apply(Pieces& pieces) const {
   const char32_t mark = CodePointAt(replacement_, 0).value;
   CutAtMatches(pieces, SplitBehavior::kMergedWithNext, false,
                [mark](std::string_view text, auto&& visit) {
-                 ForEachCharacter(text, [mark](char32_t c) { return c == mark; }, visit);
+                 ForEachCharacter(
+                     text, [mark](char32_t c) { return c == mark; }, visit);
                });
 }
 

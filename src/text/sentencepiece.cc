@@ -26,11 +26,20 @@ class Message {
     const uint64_t tag = Varint();
     number_ = tag >> 3;
     switch (tag & 7) {
-      case 0: value_ = Varint(); break;
-      case 1: bytes_ = Take(8); break;
-      case 2: bytes_ = Take(Varint()); break;
-      case 5: bytes_ = Take(4); break;
-      default: Refuse("a field of an unknown kind");
+      case 0:
+        value_ = Varint();
+        break;
+      case 1:
+        bytes_ = Take(8);
+        break;
+      case 2:
+        bytes_ = Take(Varint());
+        break;
+      case 5:
+        bytes_ = Take(4);
+        break;
+      default:
+        Refuse("a field of an unknown kind");
     }
     return true;
   }
@@ -72,9 +81,7 @@ class Message {
   const std::string& source_;
 };
 
-enum class PieceKind : uint8_t {
-  kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte
-};
+enum class PieceKind : uint8_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
 
 struct Piece {
   std::string text;
@@ -151,9 +158,8 @@ void CheckSupported(const Model& model, const std::string& source) {
 }
 
 size_t CodePointsOf(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<uint8_t>(c) & 0xC0) != 0x80;
-  }));
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
 }
 
 // The merges of the pieces: every way to put a piece together from two others, those of the best
@@ -178,8 +184,7 @@ Json MergesOf(const Model& model) {
     for (size_t cut = 1; cut < text.size(); ++cut) {
       if ((static_cast<uint8_t>(text[cut]) & 0xC0) == 0x80) continue;
       const auto left = ids.find(text.substr(0, cut)), right = ids.find(text.substr(cut));
-      if (left != ids.end() && right != ids.end())
-        {
+      if (left != ids.end() && right != ids.end()) {
         merges.push_back({piece.score, left->second, right->second, CodePointsOf(left->first),
                           CodePointsOf(right->first)});
       }
@@ -189,11 +194,10 @@ Json MergesOf(const Model& model) {
                 return a.left != b.left ? a.left < b.left : a.right < b.right;
               });
   }
-  std::stable_sort(merges.begin(), merges.end(),
-                   [](const Merge& a, const Merge& b) {
-                     return std::tie(a.score, a.left_length, a.right_length) >
-                            std::tie(b.score, b.left_length, b.right_length);
-                   });
+  std::stable_sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) {
+    return std::tie(a.score, a.left_length, a.right_length) >
+           std::tie(b.score, b.left_length, b.right_length);
+  });
   Json list = Json::array();
   for (const Merge& merge : merges)
     list.push_back({model.pieces[merge.left].text, model.pieces[merge.right].text});
@@ -216,8 +220,7 @@ Json Normalizers(const Model& model) {
 
 Json Decoders(const Model& model) {
   Json steps = Json::array();
-  steps.push_back(
-      {{"type", "Replace"}, {"pattern", {{"String", kMark}}}, {"content", " "}});
+  steps.push_back({{"type", "Replace"}, {"pattern", {{"String", kMark}}}, {"content", " "}});
   steps.push_back({{"type", "ByteFallback"}});
   steps.push_back({{"type", "Fuse"}});
   if (model.add_dummy_prefix)

@@ -86,8 +86,8 @@ void TextEncoder::Segment(std::string_view text, size_t begin, size_t end) {
   const std::string_view segment = text.substr(begin, end - begin);
   const Normalizer* normalizer = parts_.normalizer.get();
   // Metaspace's "first" looks at where a piece comes from
-  const bool aligned = encoding_ != nullptr ||
-                       (normalizer != nullptr && parts_.pre_tokenizers.asks_for_start);
+  const bool aligned =
+      encoding_ != nullptr || (normalizer != nullptr && parts_.pre_tokenizers.asks_for_start);
   std::vector<Origin>& origins = state_.segment_origins;
   std::string normalized_text;
   std::string_view normalized = segment;
@@ -150,10 +150,9 @@ void TextEncoder::AddToken(const AddedToken& token, std::string_view matched, Or
 void TextEncoder::CheckDropped() const {
   if (state_.word.dropped == 0 || options_.unknown == UnknownText::kDrop) return;
   const char32_t point = state_.word.first_dropped;
-  throw UserError(
-      {.what = fmt::format("the character '{}' (U+{:04X}) is not in the vocabulary", ToUtf8(point),
-                           static_cast<uint32_t>(point)),
-       .expected = fmt::format("text of the {} tokens", model_.vocabulary().size())});
+  throw UserError({.what = fmt::format("the character '{}' (U+{:04X}) is not in the vocabulary",
+                                       ToUtf8(point), static_cast<uint32_t>(point)),
+                   .expected = fmt::format("text of the {} tokens", model_.vocabulary().size())});
 }
 
 void TextEncoder::AddWord(std::string_view word, const char* readable_end) {

@@ -229,7 +229,8 @@ void CheckSizes(const DataConfig& config, const TextDataset& train, const TextDa
 std::unique_ptr<Tokenizer> MakeTokenizer(const DataConfig& config,
                                          const std::vector<TextFile>& files,
                                          std::unique_ptr<Tokenizer> given) {
-  if (config.tokenizer == TokenizerKind::kByte) return std::make_unique<Tokenizer>(MakeByteTokenizer());
+  if (config.tokenizer == TokenizerKind::kByte)
+    return std::make_unique<Tokenizer>(MakeByteTokenizer());
   if (config.tokenizer == TokenizerKind::kModel) {
     PAWL_CHECK(given != nullptr, "the model's tokenizer is missing");
     return given;

@@ -16,8 +16,8 @@ std::string_view ValidText(std::string_view text, const EncodeOptions& options,
   const size_t first = FindInvalidUtf8(text);
   if (first == std::string_view::npos) return text;
   if (options.invalid_utf8 == InvalidUtf8::kRefuse) {
-    throw UserError({.what = fmt::format("byte {} of the text is no UTF-8", first),
-                     .expected = "UTF-8"});
+    throw UserError(
+        {.what = fmt::format("byte {} of the text is no UTF-8", first), .expected = "UTF-8"});
   }
   replaced = ReplaceInvalidUtf8(text, count);
   if (options.replaced_utf8 != nullptr) *options.replaced_utf8 += count;
@@ -36,7 +36,7 @@ void CountCodePoints(std::string_view text, std::vector<TokenOffsets>& offsets) 
     const auto begin = static_cast<size_t>(range.begin), end = static_cast<size_t>(range.end);
     if (begin >= text.size()) continue;
     range.begin = index[begin];
-    range.end = end < text.size() ? index[end]
+    range.end = end < text.size()    ? index[end]
                 : end == text.size() ? index[end - 1] + 1
                                      : range.begin + 2;
   }

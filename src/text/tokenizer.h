@@ -1,6 +1,7 @@
-// Text to token ids and back: a pipeline read from a Hugging Face tokenizer.json that gives the ids,
-// offsets and text of Python's tokenizers package. A Tokenizer is immutable once made; its methods
-// may be called by any thread. Words that a thread met before are kept in a cache of that thread.
+// Text to token ids and back: a pipeline read from a Hugging Face tokenizer.json that gives the
+// ids, offsets and text of Python's tokenizers package. A Tokenizer is immutable once made; its
+// methods may be called by any thread. Words that a thread met before are kept in a cache of that
+// thread.
 #pragma once
 #include <cstdint>
 #include <filesystem>

@@ -90,15 +90,14 @@ class Reader : public Json::json_sax_t {
   enum class Place : uint8_t { kNone, kVocab, kMerges, kPair };
 
   [[noreturn]] void Refuse(const std::string& what, const std::string& expected) const {
-    throw UserError({.what = what,
-                     .where = source_ + (place_ == Place::kVocab ? ": model.vocab"
-                                                                 : ": model.merges"),
-                     .expected = expected});
+    throw UserError(
+        {.what = what,
+         .where = source_ + (place_ == Place::kVocab ? ": model.vocab" : ": model.merges"),
+         .expected = expected});
   }
   void Once(bool& seen, const char* what) {
     if (seen) {
-      throw UserError(
-          {.what = fmt::format("{} stands there twice", what), .where = source_});
+      throw UserError({.what = fmt::format("{} stands there twice", what), .where = source_});
     }
     seen = true;
   }

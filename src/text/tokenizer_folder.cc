@@ -144,8 +144,7 @@ std::unique_ptr<Tokenizer> LoadTokenizer(const fs::path& folder) {
   Source source = FindTokenizer(folder);
   auto parts = ReadTokenizerParts(std::move(source.json), source.name);
   const fs::path config = folder / "tokenizer_config.json";  // beside a file: nothing
-  if (IsFile(config))
-    ReadConfig(config, parts->post_processor.has_steps(), *parts);
+  if (IsFile(config)) ReadConfig(config, parts->post_processor.has_steps(), *parts);
   return std::make_unique<Tokenizer>(std::move(parts));
 }
 

@@ -26,7 +26,8 @@ BpeOptions ReadBpeOptions(const JsonEntry& model) {
               "fuse_unk", "byte_fallback", "ignore_merges"});
   BpeOptions options;
   options.unk_token = model.OptionalString("unk_token");
-  options.continuing_subword_prefix = model.OptionalString("continuing_subword_prefix").value_or("");
+  options.continuing_subword_prefix =
+      model.OptionalString("continuing_subword_prefix").value_or("");
   options.end_of_word_suffix = model.OptionalString("end_of_word_suffix").value_or("");
   options.fuse_unk = model.Bool("fuse_unk", false);
   options.byte_fallback = model.Bool("byte_fallback", false);

@@ -38,10 +38,10 @@ Vocabulary::Vocabulary(const std::vector<Entry>& entries, const std::string& sou
     size_t at = hash & mask;
     for (; slots_[at].id >= 0; at = (at + 1) & mask) {
       if (slots_[at].hash == hash && Token(slots_[at].id) == token) {
-        throw UserError({.what = fmt::format("the token '{}' has the ids {} and {}", token,
-                                             slots_[at].id, id),
-                         .where = source,
-                         .expected = "each token once"});
+        throw UserError(
+            {.what = fmt::format("the token '{}' has the ids {} and {}", token, slots_[at].id, id),
+             .where = source,
+             .expected = "each token once"});
       }
     }
     slots_[at] = {hash, static_cast<int32_t>(id)};

@@ -61,8 +61,7 @@ class WordCache {
   // The slot's key carries the number of ids in the byte that no word reaches.
   static bool Holds(const Slot& slot, const Key& key) {
     return slot.key.words[0] == key.words[0] && slot.key.words[1] == key.words[1] &&
-           slot.key.words[2] == key.words[2] &&
-           (slot.key.words[3] & ~kCountMask) == key.words[3];
+           slot.key.words[2] == key.words[2] && (slot.key.words[3] & ~kCountMask) == key.words[3];
   }
   static size_t Count(const Slot& slot) { return slot.key.words[3] >> 48 & 0xFF; }
   static void Store(Slot& slot, const Key& key, const int32_t* ids, size_t count) {

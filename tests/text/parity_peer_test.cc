@@ -91,11 +91,10 @@ TEST_P(TokenizerParity, EqualsThePackage) {
     rest.remove_prefix(end + 1);
   }
   dump.close();
-  std::string command =
-      fmt::format("'{}' '{}' '{}' '{}' '{}'", python_, (root_ / "tests/text/check_parity.py").string(),
-                  (folder / GetParam().reference).string(),
-                  (folder_.path() / "samples.jsonl").string(),
-                  (folder_.path() / "dump.jsonl").string());
+  std::string command = fmt::format(
+      "'{}' '{}' '{}' '{}' '{}'", python_, (root_ / "tests/text/check_parity.py").string(),
+      (folder / GetParam().reference).string(), (folder_.path() / "samples.jsonl").string(),
+      (folder_.path() / "dump.jsonl").string());
   if (GetParam().IsSentencePiece())
     command += fmt::format(" '{}'", (folder / "tokenizer.model").string());
   command += fmt::format(" > '{}' 2>&1", (folder_.path() / "out.txt").string());
@@ -111,9 +110,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(RealVocabulary{"gpt2"},
                     RealVocabulary{"gpt2", "tokenizer.json", {"vocab.json", "merges.txt"}},
                     RealVocabulary{"llama3"}, RealVocabulary{"tekken"}, RealVocabulary{"gemma3"},
-                    RealVocabulary{"qwen"}, RealVocabulary{"mistral_v1"}, RealVocabulary{"mistral_v2"},
-                    RealVocabulary{"mistral_v3"}, RealVocabulary{"mistral_v1", "legacy.json"},
-                    Direct("mistral_v1"), Direct("mistral_v2"), Direct("mistral_v3")),
+                    RealVocabulary{"qwen"}, RealVocabulary{"mistral_v1"},
+                    RealVocabulary{"mistral_v2"}, RealVocabulary{"mistral_v3"},
+                    RealVocabulary{"mistral_v1", "legacy.json"}, Direct("mistral_v1"),
+                    Direct("mistral_v2"), Direct("mistral_v3")),
     [](const auto& vocabulary) { return vocabulary.param.Name(); });
 
 }  // namespace

@@ -15,7 +15,8 @@ using Ids = std::vector<int32_t>;
 
 Tokenizer Chars(std::string_view text) { return MakeCharTokenizer({{text}}); }
 
-// A tokenizer.json over the letters a-d and "_": ab = 5, abc = 6, cd = 7; model entries by `changes`.
+// A tokenizer.json over the letters a-d and "_": ab = 5, abc = 6, cd = 7; model entries by
+// `changes`.
 Json Small() {
   return Json::parse(R"({
     "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
@@ -47,8 +48,8 @@ TEST(CharTokenizer, IdsFollowTheCodePoints) {
 TEST(CharTokenizer, AnUnknownCharacterIsLeftOutOrNamed) {
   const auto tokenizer = Chars("abc");
   EXPECT_EQ(tokenizer.Encode("ab\xC3\xA4"), (Ids{0, 1}));
-  const std::string error = UserErrorOf(
-      [&] { tokenizer.Encode("ab\xC3\xA4", {.unknown = UnknownText::kRefuse}); });
+  const std::string error =
+      UserErrorOf([&] { tokenizer.Encode("ab\xC3\xA4", {.unknown = UnknownText::kRefuse}); });
   EXPECT_NE(error.find("'\xC3\xA4' (U+00E4)"), std::string::npos) << error;
 }
 
@@ -124,7 +125,9 @@ TEST(Tokenizer, AddedTokensAreFoundFirstAndTheLongestOnes) {
 TEST(Tokenizer, OffsetsCountCodePoints) {
   Json document = Small();
   document["model"]["vocab"]["\xC3\xA4"] = 8;
-  const Encoding encoding = Parse(document)->EncodeWithOffsets("\xC3\xA4" "abc\xC3\xA4");
+  const Encoding encoding = Parse(document)->EncodeWithOffsets(
+      "\xC3\xA4"
+      "abc\xC3\xA4");
   EXPECT_EQ(encoding.ids, (Ids{8, 6, 8}));
   EXPECT_EQ(encoding.offsets, (std::vector<TokenOffsets>{{0, 1}, {1, 4}, {4, 5}}));
 }
@@ -137,15 +140,16 @@ TEST(TokenStream, GivesNoHalfCharacterAndAllOfTheText) {
   EXPECT_EQ(stream.Push(0x98), "");
   EXPECT_EQ(stream.Push(0x80), "\xF0\x9F\x98\x80");
   EXPECT_EQ(stream.Push(0xE2), "");
-  EXPECT_EQ(stream.Push('a'), "\xEF\xBF\xBD" "a");
+  EXPECT_EQ(stream.Push('a'),
+            "\xEF\xBF\xBD"
+            "a");
   EXPECT_EQ(stream.Push(0xC3), "");
   EXPECT_EQ(stream.Finish(), "\xEF\xBF\xBD");
 }
 
 TEST(TokenizerJson, WhatIsWrittenReadsBack) {
   TempFolder folder;
-  for (const Tokenizer& tokenizer :
-       {MakeByteTokenizer(), Chars("a \"\\\n\xC3\xA4 text")}) {
+  for (const Tokenizer& tokenizer : {MakeByteTokenizer(), Chars("a \"\\\n\xC3\xA4 text")}) {
     WriteTokenizer(tokenizer, folder.path(), 64);
     const auto back = LoadTokenizer(folder.path());
     EXPECT_EQ(back->ToJson(), tokenizer.ToJson());
@@ -213,7 +217,9 @@ TEST(SentencePiece, WhatIsCutOffOrNoModelIsRefused) {
   TempFolder folder;
   folder.Write("tokenizer.model", std::string("\x0A\x05\x0A\x01", 4));
   EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("cut off"), std::string::npos);
-  folder.Write("tokenizer.model", std::string("\x0A\x03\x0A\x01" "a", 5));
+  folder.Write("tokenizer.model", std::string("\x0A\x03\x0A\x01"
+                                              "a",
+                                              5));
   EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("unigram"), std::string::npos);
 }
 
