@@ -1,10 +1,10 @@
-// tokenizer_bench TOKENIZER encode|decode|dump FILE [ROUNDS]: Pawl's side of bench/text.py.
-// encode, decode: one line of JSON with the best of ROUNDS in MB/s (bytes of the text), in pieces
-// of lines as a data pipeline has them. dump: for each line of FILE one line of JSON: ids, offsets,
-// decoded text, ids with special tokens; what the parity test compares with the package.
+// tokenizer_bench TOKENIZER encode|decode FILE [ROUNDS]: Pawl's side of bench/text.py. One line of
+// JSON with the best of ROUNDS in MB/s (bytes of the text), line by line as a data pipeline has it;
+// decode: streamed, token by token.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -24,30 +24,6 @@ std::vector<std::string_view> Lines(const std::string& text) {
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
   }
   return lines;
-}
-
-void Dump(const Tokenizer& tokenizer, const std::string& text) {
-  // a line of the file is a JSON string, so that texts may hold anything
-  for (const std::string_view line : Lines(text)) {
-    const auto sample = nlohmann::json::parse(line).get<std::string>();
-    const Encoding encoding = tokenizer.EncodeWithOffsets(sample);
-    nlohmann::json offsets = nlohmann::json::array();
-    for (const TokenOffsets& range : encoding.offsets) offsets.push_back({range.begin, range.end});
-    const auto ids = tokenizer.Encode(sample);
-    TokenStream stream(tokenizer);
-    std::string streamed;
-    for (const int32_t id : ids) streamed += stream.Push(id);
-    streamed += stream.Finish();
-    const nlohmann::json out = {
-        {"ids", ids},
-        {"same", ids == encoding.ids},
-        {"offsets", offsets},
-        {"text", tokenizer.Decode(ids)},
-        {"plain", tokenizer.Decode(ids, {.skip_special_tokens = true})},
-        {"streamed", streamed},
-        {"special", tokenizer.Encode(sample, {.add_special_tokens = true})}};
-    std::printf("%s\n", out.dump().c_str());
-  }
 }
 
 double Rate(size_t bytes, Clock::time_point start) {
@@ -85,17 +61,15 @@ void Measure(const Tokenizer& tokenizer, const std::string& text, bool encode, i
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "usage: tokenizer_bench TOKENIZER encode|decode|dump FILE [ROUNDS]\n");
+    std::fprintf(stderr, "usage: tokenizer_bench TOKENIZER encode|decode FILE [ROUNDS]\n");
     return 2;
   }
   try {
     const auto tokenizer = LoadTokenizer(argv[1]);
     const std::string text = pawl::core::ReadTextFile(argv[3]), mode = argv[2];
-    if (mode == "dump") {
-      Dump(*tokenizer, text);
-    } else {
-      Measure(*tokenizer, text, mode == "encode", argc > 4 ? std::atoi(argv[4]) : 3);
-    }
+    if (mode != "encode" && mode != "decode")
+      throw pawl::UserError({.what = "the mode '" + mode + "'", .expected = "encode or decode"});
+    Measure(*tokenizer, text, mode == "encode", argc > 4 ? std::atoi(argv[4]) : 3);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "tokenizer_bench: %s\n", error.what());
     return 1;

@@ -105,19 +105,20 @@ void LmHeadLoss(const LmHeadArgs& args, Team& team) {
           .c_stride = stride,
           .bias = args.bias},
          team);
-    const LogitRowsArgs rows{.rows = n,
-                             .vocab = args.vocab,
-                             .f32 = space.logits,
-                             .stride = stride,
-                             .targets = args.targets.data() + first,
-                             .inverse_temperature = args.inverse_temperature,
-                             .soft_cap = args.soft_cap,
-                             .log_prob = args.log_prob + first,
-                             .entropy = args.entropy ? args.entropy + first : nullptr,
-                             .best_log_prob = args.best_log_prob ? args.best_log_prob + first : nullptr,
-                             .state = args.loss ? space.state : nullptr,
-                             .dlog_prob = space.dlog_prob,
-                             .dentropy = space.dentropy};
+    const LogitRowsArgs rows{
+        .rows = n,
+        .vocab = args.vocab,
+        .f32 = space.logits,
+        .stride = stride,
+        .targets = args.targets.data() + first,
+        .inverse_temperature = args.inverse_temperature,
+        .soft_cap = args.soft_cap,
+        .log_prob = args.log_prob + first,
+        .entropy = args.entropy ? args.entropy + first : nullptr,
+        .best_log_prob = args.best_log_prob ? args.best_log_prob + first : nullptr,
+        .state = args.loss ? space.state : nullptr,
+        .dlog_prob = space.dlog_prob,
+        .dentropy = space.dentropy};
     LogitRowsForward(rows, team);
     if (!args.loss) continue;
     const size_t count = n;

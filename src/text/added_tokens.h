@@ -44,7 +44,7 @@ class TokenTrie {
     uint8_t byte = 0;
   };
   int32_t Child(int32_t node, uint8_t byte) const;
-  std::vector<Node> nodes_ = {Node{}};
+  std::vector<Node> nodes_ = std::vector<Node>(1);
   std::array<int32_t, 256> roots_ = MakeRoots();  // the node of each first byte, or -1
   static std::array<int32_t, 256> MakeRoots() {
     std::array<int32_t, 256> roots;

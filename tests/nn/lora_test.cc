@@ -265,7 +265,7 @@ TEST_F(BadAdapter, DeepNestingAndEndlessPatternsAreRefused) {
       file, "{\"peft_type\": " + std::string(500'000, '[') + std::string(500'000, ']') + "}");
   EXPECT_THAT(Message(*base_.layout), testing::HasSubstr("nested more than"));
   auto json = nlohmann::json::parse(original);
-  for (const std::string pattern :
+  for (const std::string& pattern :
        {std::string(20'000, '(') + std::string(20'000, ')'), std::string("(.*)*(.*)*(.*)*(.*)*x"),
         std::string("(a|b|ab)*(?=c)+["), std::string("(.+.+.+.+.+.+)+!")}) {
     json["target_modules"] = pattern;

@@ -159,9 +159,10 @@ TEST_F(TaskTest, AnswersAreNamedByIndexLetterOrText) {
   EXPECT_EQ(accuracy("letter", "\"B\""), 1);
   EXPECT_EQ(accuracy("text", "\"b\""), 1);
   EXPECT_EQ(accuracy("text", "\"a\""), 0);
-  for (const auto& [form, answer] :
-       {std::pair{"index", "2"}, {"letter", "\"b\""}, {"text", "\"c\""}}) {
-    const std::string error = ErrorOf([&] { accuracy(form, answer); });
+  const std::pair<const char*, const char*> none[] = {
+      {"index", "2"}, {"letter", "\"b\""}, {"text", "\"c\""}};
+  for (const auto& wrong : none) {
+    const std::string error = ErrorOf([&] { accuracy(wrong.first, wrong.second); });
     EXPECT_THAT(error, HasSubstr("none of 2 choices"));
     EXPECT_THAT(error, HasSubstr("items.jsonl:1"));
   }
