@@ -111,6 +111,7 @@ std::optional<std::string> Tokenizer::IdToToken(int32_t id) const {
 std::optional<int32_t> Tokenizer::eos_id() const { return parts_->eos_id; }
 std::optional<int32_t> Tokenizer::bos_id() const { return parts_->bos_id; }
 std::optional<int32_t> Tokenizer::pad_id() const { return parts_->pad_id; }
+const std::vector<std::string>& Tokenizer::warnings() const { return parts_->warnings; }
 const std::string& Tokenizer::ToJson() const { return parts_->json; }
 
 struct TokenStream::State {

@@ -53,6 +53,8 @@ class Tokenizer {
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> pad_id() const;
 
+  // A line for each part of the file that is ignored, for whoever loads it to tell.
+  const std::vector<std::string>& warnings() const;
   // The contents of tokenizer.json: of the file that was read.
   const std::string& ToJson() const;
   const TokenizerParts& parts() const { return *parts_; }

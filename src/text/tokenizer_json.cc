@@ -2,7 +2,6 @@
 #include <atomic>
 
 #include "core/error.h"
-#include "core/log.h"
 #include "text/json_entry.h"
 #include "text/tokenizer_document.h"
 #include "text/tokenizer_parts.h"
@@ -72,11 +71,14 @@ std::vector<AddedToken> ReadAddedTokens(const Json& document, const std::string&
   return tokens;
 }
 
-void WarnIgnored(const Json& document, const std::string& source) {
+std::vector<std::string> WarningsOf(const Json& document, const std::string& source) {
+  std::vector<std::string> warnings;
   for (const char* key : {"truncation", "padding"}) {
-    if (!Entry(document, key).is_null())
-      PAWL_LOG_WARN("{}: '{}' is ignored: the lengths of sequences are set elsewhere", source, key);
+    if (Entry(document, key).is_null()) continue;
+    warnings.push_back(fmt::format(
+        "{}: '{}' is ignored: the lengths of sequences are set elsewhere", source, key));
   }
+  return warnings;
 }
 
 void MakeTokenBytes(TokenizerParts& parts) {
@@ -98,8 +100,8 @@ std::shared_ptr<TokenizerParts> ReadTokenizerParts(std::string json, const std::
             "post_processor", "decoder", "model"});
   if (const auto version = top.OptionalString("version"); version && *version != "1.0")
     top.Refuse(fmt::format("the version is '{}'", *version), "1.0");
-  WarnIgnored(document.rest, source);
   auto parts = std::make_shared<TokenizerParts>();
+  parts->warnings = WarningsOf(document.rest, source);
   parts->normalizer = ReadNormalizer(Entry(document.rest, "normalizer"), source);
   parts->pre_tokenizers = ReadPreTokenizers(Entry(document.rest, "pre_tokenizer"), source);
   WordForm form = parts->pre_tokenizers.ends_in_bytes ? WordForm::kBytes : WordForm::kText;

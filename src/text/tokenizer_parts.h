@@ -27,7 +27,8 @@ struct TokenizerParts {
   std::string json;         // the file
   std::string config_json;  // tokenizer_config.json, or nothing
   std::optional<int32_t> eos_id, bos_id, pad_id;
-  uint64_t instance = 0;  // another one for each tokenizer of the process
+  std::vector<std::string> warnings;  // what of the file is ignored
+  uint64_t instance = 0;              // another one for each tokenizer of the process
 
   // Of a byte-level decoder: the bytes of each id, end to end.
   std::string token_bytes;

@@ -13,6 +13,7 @@
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 #include "track/number_text.h"
+#include "train/language_setup.h"
 
 namespace pawl::train {
 namespace {
@@ -170,7 +171,7 @@ int InspectCommand(const InspectOptions& options) {
   if (options.tokenizer == "byte") {
     tokenizer = std::make_unique<text::Tokenizer>(text::MakeByteTokenizer());
   } else if (!options.tokenizer.empty()) {
-    tokenizer = text::LoadTokenizer(options.tokenizer);
+    tokenizer = OpenTokenizer(options.tokenizer);
     if (std::filesystem::is_directory(options.tokenizer))
       chat = text::FindChatTemplate(options.tokenizer);
   }

@@ -101,6 +101,12 @@ void CheckFit(const rlhf::LearnerInfo& info, const text::Tokenizer& tokenizer, i
   }
 }
 
+std::unique_ptr<text::Tokenizer> OpenTokenizer(const std::filesystem::path& folder) {
+  auto tokenizer = text::LoadTokenizer(folder);
+  for (const std::string& warning : tokenizer->warnings()) PAWL_LOG_WARN("{}", warning);
+  return tokenizer;
+}
+
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer) {
   rlhf::LearnerRequest request;
   request.model = config.model;
@@ -120,7 +126,7 @@ LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerF
   std::unique_ptr<text::Tokenizer> given;
   std::shared_ptr<const text::ChatTemplate> chat;
   if (config.data.tokenizer == text::TokenizerKind::kModel) {
-    given = text::LoadTokenizer(config.model.path);
+    given = OpenTokenizer(config.model.path);
     chat = text::FindChatTemplate(config.model.path);
   }
   auto loaded = text::LoadData(config.data, std::move(given), std::move(chat));

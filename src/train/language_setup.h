@@ -34,6 +34,9 @@ inline constexpr const char* kBaseChecksum = "loop/base_checksum";
 void CheckFit(const rlhf::LearnerInfo& info, const text::Tokenizer& tokenizer, int64_t context,
               const char* context_key);
 
+// The tokenizer of a folder; what of it is ignored is logged. Throws UserError.
+std::unique_ptr<text::Tokenizer> OpenTokenizer(const std::filesystem::path& folder);
+
 // What a learner is made from.
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer);
 

@@ -34,7 +34,7 @@ std::string BaseOf(const fs::path& adapter) {
 
 // The tokenizer and the chat template of a folder.
 void LoadText(const fs::path& folder, LanguageSubject& subject) {
-  subject.tokenizer = text::LoadTokenizer(folder);
+  subject.tokenizer = OpenTokenizer(folder);
   subject.chat = text::FindChatTemplate(folder);
 }
 

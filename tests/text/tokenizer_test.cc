@@ -175,6 +175,16 @@ TEST(TokenizerJson, TheConfigNamesTokensAndMayAddThem) {
   EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("'<end>'"), std::string::npos);
 }
 
+TEST(TokenizerJson, LengthsAreIgnoredWithAWarning) {
+  EXPECT_TRUE(Parse(Small())->warnings().empty());
+  Json document = Small();
+  document["truncation"] = {{"max_length", 8}};
+  const auto tokenizer = Parse(document);
+  ASSERT_EQ(tokenizer->warnings().size(), 1u);
+  EXPECT_EQ(tokenizer->warnings()[0].find("t.json: 'truncation' is ignored"), 0u);
+  EXPECT_EQ(tokenizer->Encode("abcd"), (Ids{5, 7}));
+}
+
 TEST(TokenizerJson, WhatIsNotUnderstoodIsRefusedByName) {
   TempFolder folder;
   EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("has no tokenizer"),
