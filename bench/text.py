@@ -4,7 +4,7 @@
   tokenizer    encoding and streamed decoding, one thread: ours (tokenizer_bench), the tokenizers package at its fastest call, and
                for GPT-2's vocabulary tiktoken
   perplexity   of a text under a 15M model, float32, two threads: `pawl eval --text` and transformers on the same windows
-  memory       of `pawl data inspect` over a JSON-lines file of many gigabytes, which it makes
+  memory       of `pawl data inspect`, and of what a training run reads with, over a JSON-lines file of many gigabytes, which it makes
 """
 import argparse
 import json
@@ -194,9 +194,22 @@ print(json.dumps({"seconds": time.perf_counter() - begin, "perplexity": math.exp
 """
 
 
+def small_model(args, folder):
+    """A model of 15M parameters that has seen a little text, with a tokenizer of 8,000 tokens from the same text."""
+    subprocess.run([args.build / "pawl", "tokenizer", "train", *args.learn, "--out", folder / "tokenizer"], check=True,
+                   stdout=subprocess.DEVNULL)
+    files = json.dumps([str(path) for path in args.learn])
+    subprocess.run([args.build / "pawl", "train", ROOT / "configs/bench/sft_15m.toml", "--run", folder / "run", "--set",
+                    f"data.files={files}", "--set", "data.tokenizer=model", "--set", f"data.tokenizer_path={folder / 'tokenizer'}",
+                    "--set", "total_updates=30"], check=True, stdout=subprocess.DEVNULL)
+    return folder / "run/model"
+
+
 def perplexity(args):
-    """MODEL: a folder with a 15M model and its tokenizer (bench/language.py makes one). Seconds of ours are the whole command's but
-    for its start; those of transformers begin when model and ids are there."""
+    """Seconds of ours are the whole command's, its start and the tokenizer's work included; those of transformers begin when model
+    and ids are there."""
+    folder = tempfile.TemporaryDirectory()
+    args.model = args.model or small_model(args, pathlib.Path(folder.name))
     times = {}
     for _ in range(args.turns):
         begin = time.perf_counter()
@@ -227,13 +240,16 @@ def memory(args):
         with path.open("w") as file:
             while file.tell() < args.gigabytes * 1e9:
                 file.write(block)
-        command = ["/usr/bin/env", "python3", "-c", "import resource, subprocess, sys\nsubprocess.run(sys.argv[1:], check=True, "
-                   "stdout=subprocess.DEVNULL)\nprint(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3)",
-                   args.build / "pawl", "data", "inspect", path, "--json"]
-        begin = time.perf_counter()
-        peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        print(json.dumps({"what": "memory of a JSON-lines file", "gigabytes": round(path.stat().st_size / 1e9, 2), "peak_mb": round(peak, 1),
-                          "seconds": round(time.perf_counter() - begin, 1)}))
+        gigabytes = round(path.stat().st_size / 1e9, 2)
+        for what, command in (("pawl data inspect", [args.build / "pawl", "data", "inspect", path, "--json"]),
+                              ("checked and drawn from: data_bench", [args.build / "bench/data_bench", path])):
+            begin = time.perf_counter()
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            if status != 0:
+                sys.exit(f"{what} failed")
+            print(json.dumps({"what": what, "gigabytes": gigabytes, "peak_mb": round(usage.ru_maxrss * 1024 / 1e6, 1),
+                              "seconds": round(time.perf_counter() - begin, 1)}), flush=True)
 
 
 def main():
@@ -250,8 +266,9 @@ def main():
     command.add_argument("--turns", type=int, default=3)
     command.set_defaults(run=tokenizer)
     command = commands.add_parser("perplexity")
-    command.add_argument("model")
-    command.add_argument("text")
+    command.add_argument("text", type=pathlib.Path)
+    command.add_argument("learn", type=pathlib.Path, nargs="*", help="texts that a small model learns from")
+    command.add_argument("--model", help="a folder with its tokenizer, instead of a small model")
     command.add_argument("--context", type=int, default=256)
     command.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     command.add_argument("--turns", type=int, default=3)
