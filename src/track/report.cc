@@ -175,7 +175,7 @@ std::string ReportHtml(const ReportInput& input) {
       input.run.is_language() ? LanguagePlots(input.metrics) : ReportPlots(input.metrics);
   html += plots.empty() ? "<section>No update has been recorded yet.</section>\n"
                         : "<div class=\"plots\">\n" + plots + "</div>\n";
-  html += SamplesSection(input.samples);
+  html += TasksSection(input.run.tasks) + SamplesSection(input.samples);
   if (video.empty()) html += Files(input);
   html += "<section><details><summary>Config</summary><pre>" + EscapeHtml(input.config_text) +
           "</pre></details></section>\n";

@@ -174,6 +174,7 @@ RunInfo ReadRun(const fs::path& folder) {
       run.best_score = Number(best.value("score", nlohmann::json()));
     }
   }
+  run.tasks = ReadTaskResults(folder / "evaluations.jsonl");
   if (fs::exists(folder / "summary.json")) {
     run.status = RunStatus::kFinished;
     ReadSummary(folder / "summary.json", run);
@@ -266,6 +267,9 @@ void LanguageText(const RunInfo& run, const Line& line) {
     line("evaluation",
          fmt::format("{} nats, perplexity {} ({} held-out tokens)", ShortNumber(run.loss->loss),
                      ShortNumber(run.loss->perplexity), CountText(run.loss->targets)));
+  }
+  for (const TaskResult& result : run.tasks) {
+    line("task", fmt::format("{}: {}; {}", result.task, ResultText(result), result.model));
   }
   if (run.best_step >= 0) {
     line("best", fmt::format("{} nats after {} updates (in training; `pawl eval --best`)",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "track/sink.h"
+#include "track/task_results.h"
 
 namespace pawl::track {
 
@@ -48,6 +49,7 @@ struct RunInfo {
   double best_score = 0;      // its success rate, or return where there is no success; or its loss
   std::optional<RunEvaluation> evaluation;
   std::optional<RunLoss> loss;
+  std::vector<TaskResult> tasks;  // of a language run
   bool is_language() const { return total_updates > 0; }
 };
 

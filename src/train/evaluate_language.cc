@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "track/append_file.h"
 #include "track/number_text.h"
+#include "track/report.h"
 #include "track/runs.h"
 #include "train/language_setup.h"
 #include "train/language_subject.h"
@@ -227,7 +228,9 @@ int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
   }
   if (evaluated.run.empty()) return 0;
   try {
-    track::AppendFile(RunFolder{evaluated.run}.evaluations()).Append(json.dump() + "\n");
+    const RunFolder folder{evaluated.run};
+    track::AppendFile(folder.evaluations()).Append(json.dump() + "\n");
+    if (fs::exists(folder.report())) track::WriteReport(folder.path);
   } catch (const Error& error) {  // somebody else's run may be there to be read only
     PAWL_LOG_WARN("the result is not kept: {}", error.what());
   }

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "tests/track/track_testing.h"
+#include "track/report.h"
 
 namespace pawl::track {
 namespace {
@@ -36,6 +37,31 @@ class RunsTest : public FolderTest {
                         fs::file_time_type::clock::now() - std::chrono::minutes(minutes_ago));
   }
 };
+
+TEST_F(RunsTest, ShowsTheNewestResultOfEachTask) {
+  fs::create_directories(folder_ / "r");
+  Put("r/config.toml", "stage = \"sft\"\nseed = 7\ntotal_updates = 5\n");
+  Put("r/metrics.jsonl", "{\"updates\": 5, \"tokens\": 100}\n");
+  const auto line = [](const char* model, double value) {
+    return fmt::format(
+        "{{\"model\": \"{}\", \"tasks\": {{\"quiz\": {{\"metric\": \"accuracy\", "
+        "\"value\": {}, \"ci95\": [0.25, 0.75], \"n\": 40}}}}}}\n",
+        model, value);
+  };
+  Put("r/evaluations.jsonl", line("a/checkpoints/step_4", 0.4) + "[]\n{\"model\": \"x\"}\n" +
+                                 line("a/checkpoints/step_5", 0.5) +
+                                 line("b/checkpoints/step_4", 0.6) + "{\"mod");
+  const RunInfo run = ReadRun(folder_ / "r");
+  ASSERT_EQ(run.tasks.size(), 2u);
+  EXPECT_EQ(run.tasks[0].model, "step_5");
+  EXPECT_EQ(run.tasks[1].value, 0.6);
+  EXPECT_THAT(RunText(run), HasSubstr("quiz: accuracy 0.5 (0.25 to 0.75), 40 items; step_5"));
+  EXPECT_THAT(ReportHtml(ReadReportInput(folder_ / "r")),
+              HasSubstr("<td>0.6</td><td>0.25 to 0.75</td><td>40</td><td>step_4</td>"));
+  Put("r/evaluations.jsonl",
+      "{\"model\": \"m\", \"tasks\": {\"<i>\": {\"value\": null}, \"b\": 3}}");
+  EXPECT_THAT(ReportHtml(ReadReportInput(folder_ / "r")), HasSubstr("<td>&lt;i&gt;</td>"));
+}
 
 TEST_F(RunsTest, FindsRunsInSubFoldersNewestLast) {
   PutRun("b", true, 10);
