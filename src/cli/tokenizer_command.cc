@@ -114,7 +114,7 @@ int Inspect(const std::string& folder, bool json_output) {
   for (const Json& token : document.value("added_tokens", Json::array()))
     added.push_back(
         {{"id", token["id"]}, {"content", token["content"]}, {"special", token["special"]}});
-  const bool has_chat = fs::is_directory(folder) && text::FindChatTemplate(folder) != nullptr;
+  const bool has_chat = text::FindChatTemplate(folder) != nullptr;
   const Json out = {{"ids", tokenizer->vocab_size()},
                     {"model", TypesOf(document["model"])},
                     {"merges", document["model"]["merges"].size()},

@@ -314,9 +314,13 @@ ChatTemplate LoadChatTemplate(const fs::path& folder) {
   return ChatTemplate(std::move(main));
 }
 
-std::shared_ptr<const ChatTemplate> FindChatTemplate(const fs::path& folder) {
+std::shared_ptr<const ChatTemplate> FindChatTemplate(const fs::path& folder, const fs::path& file) {
   std::error_code ignored;
   const ChatJson config = ReadConfig(folder / "tokenizer_config.json");
+  if (!file.empty()) {
+    return std::make_shared<const ChatTemplate>(
+        ChatTemplate::Parse(core::ReadTextFile(file), file.string(), SpecialTokens(config)));
+  }
   const auto found = config.find("chat_template");
   const bool in_config = found != config.end() && !found->is_null();
   if (!in_config && !fs::exists(folder / "chat_template.jinja", ignored)) return nullptr;

@@ -76,7 +76,8 @@ class ChatTemplate {
 // with the special tokens of tokenizer_config.json as variables. Throws UserError where there is
 // none.
 ChatTemplate LoadChatTemplate(const std::filesystem::path& folder);
-// The same, or nullptr where there is none.
-std::shared_ptr<const ChatTemplate> FindChatTemplate(const std::filesystem::path& folder);
+// The same, or nullptr where there is none. `file`: a Jinja file in place of the folder's template.
+std::shared_ptr<const ChatTemplate> FindChatTemplate(const std::filesystem::path& folder,
+                                                     const std::filesystem::path& file = {});
 
 }  // namespace pawl::text

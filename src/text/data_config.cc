@@ -23,7 +23,8 @@ void CheckRecordKeys(const DataConfig& config) {
                                {"data.kind", config.kind != plain.kind},
                                {"data.columns", !config.columns.empty()},
                                {"data.loss_on", config.loss_on != plain.loss_on},
-                               {"data.wrap_in_chat", config.wrap_in_chat}}) {
+                               {"data.wrap_in_chat", config.wrap_in_chat},
+                               {"data.chat_template", !config.chat_template.empty()}}) {
     if (!key.set) continue;
     throw UserError({.what = fmt::format("{} is set, but the files hold no records", key.name),
                      .where = key.name,

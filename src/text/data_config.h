@@ -6,26 +6,9 @@
 #include <vector>
 
 #include "core/config.h"
-#include "text/utf8.h"
+#include "text/data_kinds.h"
 
 namespace pawl::text {
-
-enum class DataFormat : uint8_t { kAuto, kText, kLines, kRecords };
-enum class TokenizerKind : uint8_t { kModel, kChar, kByte };
-enum class LongLine : uint8_t { kTruncate, kDrop, kRefuse };
-enum class BadRecord : uint8_t { kSkip, kRefuse };
-enum class LossOn : uint8_t { kCompletion, kAssistant, kAll };
-enum class Packing : uint8_t { kNone, kBestFit };
-
-enum class RecordKind : uint8_t {
-  kAuto,              // only as a wish: what the columns say
-  kLanguage,          // text or messages
-  kPrompt,            // prompt
-  kPromptCompletion,  // prompt, completion
-  kPreference,        // chosen, rejected; the prompt beside them or as what both begin with
-  kUnpaired,          // prompt, completion, label
-  kThought,           // question, thought, answer
-};
 
 struct DataConfig {
   std::vector<std::string> files;
@@ -35,10 +18,12 @@ struct DataConfig {
   double holdout = 0.1;
   int64_t context = 256;
   TokenizerKind tokenizer = TokenizerKind::kModel;
+  std::string tokenizer_path;
   RecordKind kind = RecordKind::kAuto;
   core::Table columns;
   LossOn loss_on = LossOn::kCompletion;
   bool wrap_in_chat = false;
+  std::string chat_template;
   std::string chat_date;
   std::string thought_open = "<think>\n";
   std::string thought_close = "\n</think>\n\n";
@@ -75,8 +60,11 @@ struct DataConfig {
     v.Field("context", context,
             {.help = "positions of a sequence", .min = 1, .max = 1'000'000, .unit = "tokens"});
     v.Field("tokenizer", tokenizer,
-            {.help = "char: one id per character of the text; byte: 256 ids; model: that of the "
-                     "folder model.path"});
+            {.help = "char: one id per character of the text; byte: 256 ids; model: that of "
+                     "data.tokenizer_path, else of model.path"});
+    v.Field("tokenizer_path", tokenizer_path,
+            {.help = "folder with a tokenizer, as pawl tokenizer train writes one, or a "
+                     "tokenizer.json; empty = that of model.path"});
     VisitRecords(v);
     VisitLimits(v);
     v.Field("separator", separator,
@@ -101,6 +89,9 @@ struct DataConfig {
                      "what the chat template marks as the assistant's, or all"});
     v.Field("wrap_in_chat", wrap_in_chat,
             {.help = "records: prompts and completions of text become turns of a chat"});
+    v.Field("chat_template", chat_template,
+            {.help = "records: a Jinja file in place of the tokenizer's chat template; the model "
+                     "is written with it"});
     v.Field(
         "chat_date", chat_date,
         {.help = "records: the day, as 2026-07-26, that a chat template asks for; it is part of "
@@ -141,58 +132,3 @@ DataFormat FormatOf(const DataConfig& config);
 void CheckDataConfig(const DataConfig& config);
 
 }  // namespace pawl::text
-
-template <>
-struct pawl::core::EnumNames<pawl::text::DataFormat> {
-  using F = pawl::text::DataFormat;
-  static constexpr std::pair<const char*, F> kTable[] = {
-      {"auto", F::kAuto}, {"text", F::kText}, {"lines", F::kLines}, {"records", F::kRecords}};
-};
-template <>
-struct pawl::core::EnumNames<pawl::text::TokenizerKind> {
-  using T = pawl::text::TokenizerKind;
-  static constexpr std::pair<const char*, T> kTable[] = {
-      {"model", T::kModel}, {"char", T::kChar}, {"byte", T::kByte}};
-};
-template <>
-struct pawl::core::EnumNames<pawl::text::LongLine> {
-  using L = pawl::text::LongLine;
-  static constexpr std::pair<const char*, L> kTable[] = {
-      {"truncate", L::kTruncate}, {"drop", L::kDrop}, {"refuse", L::kRefuse}};
-};
-template <>
-struct pawl::core::EnumNames<pawl::text::InvalidUtf8> {
-  using I = pawl::text::InvalidUtf8;
-  static constexpr std::pair<const char*, I> kTable[] = {{"replace", I::kReplace},
-                                                         {"refuse", I::kRefuse}};
-};
-template <>
-struct pawl::core::EnumNames<pawl::text::BadRecord> {
-  using B = pawl::text::BadRecord;
-  static constexpr std::pair<const char*, B> kTable[] = {{"refuse", B::kRefuse},
-                                                         {"skip", B::kSkip}};
-};
-template <>
-struct pawl::core::EnumNames<pawl::text::LossOn> {
-  using L = pawl::text::LossOn;
-  static constexpr std::pair<const char*, L> kTable[] = {
-      {"completion", L::kCompletion}, {"assistant", L::kAssistant}, {"all", L::kAll}};
-};
-template <>
-struct pawl::core::EnumNames<pawl::text::Packing> {
-  using P = pawl::text::Packing;
-  static constexpr std::pair<const char*, P> kTable[] = {{"none", P::kNone},
-                                                         {"best_fit", P::kBestFit}};
-};
-template <>
-struct pawl::core::EnumNames<pawl::text::RecordKind> {
-  using K = pawl::text::RecordKind;
-  static constexpr std::pair<const char*, K> kTable[] = {
-      {"auto", K::kAuto},
-      {"language", K::kLanguage},
-      {"prompt", K::kPrompt},
-      {"prompt_completion", K::kPromptCompletion},
-      {"preference", K::kPreference},
-      {"unpaired", K::kUnpaired},
-      {"thought", K::kThought}};
-};

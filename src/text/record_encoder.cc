@@ -13,8 +13,9 @@ namespace {
 TextCodec::Rendered Render(const TextCodec& codec, const Record& record, const Json& messages,
                            bool add_generation_prompt, bool continue_final_message = false) {
   if (!codec.render) {
-    throw UserError({.what = "messages, but there is no chat template",
-                     .expected = "a model folder with a chat template, or columns of text"});
+    throw UserError(
+        {.what = "messages, but there is no chat template",
+         .expected = "a tokenizer with a chat template, data.chat_template, or columns of text"});
   }
   return codec.render({.messages = messages,
                        .tools = record.tools,

@@ -113,6 +113,7 @@ std::optional<int32_t> Tokenizer::bos_id() const { return parts_->bos_id; }
 std::optional<int32_t> Tokenizer::pad_id() const { return parts_->pad_id; }
 const std::vector<std::string>& Tokenizer::warnings() const { return parts_->warnings; }
 const std::string& Tokenizer::ToJson() const { return parts_->json; }
+const std::string& Tokenizer::chat_template() const { return parts_->chat_template; }
 
 struct TokenStream::State {
   explicit State(const Decoder& decoder) : decoding(decoder) {}

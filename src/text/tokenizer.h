@@ -57,6 +57,8 @@ class Tokenizer {
   const std::vector<std::string>& warnings() const;
   // The contents of tokenizer.json: of the file that was read.
   const std::string& ToJson() const;
+  // Of the chat_template.jinja it was read with; empty where there was none.
+  const std::string& chat_template() const;
   const TokenizerParts& parts() const { return *parts_; }
 
  private:
@@ -88,14 +90,17 @@ Tokenizer MakeCharTokenizer(std::span<const std::string_view> texts);
 // The 256 bytes of UTF-8; id = byte.
 Tokenizer MakeByteTokenizer();
 
-// Writes tokenizer.json and tokenizer_config.json into an existing folder. model_max_length is what
-// transformers takes for the longest input.
+// Writes tokenizer.json, tokenizer_config.json and, where the tokenizer was read with one,
+// chat_template.jinja into an existing folder. model_max_length is what transformers takes for the
+// longest input.
 void WriteTokenizer(const Tokenizer& tokenizer, const std::filesystem::path& folder,
                     int64_t model_max_length);
 // Reads a folder as transformers does: tokenizer.json, else SentencePiece's tokenizer.model, else
 // GPT-2's vocab.json and merges.txt; tokenizer_config.json names the tokens that begin, end and pad
-// texts, and whether they are added. A file is read as a tokenizer.json. Throws UserError.
-std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& folder);
+// texts, and whether they are added. A file is read as a tokenizer.json. `chat_template`: a file in
+// place of the folder's chat_template.jinja. Throws UserError.
+std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& folder,
+                                         const std::filesystem::path& chat_template = {});
 // From the text of a tokenizer.json alone; `source` names it in messages.
 std::unique_ptr<Tokenizer> ParseTokenizer(std::string_view json, const std::string& source);
 

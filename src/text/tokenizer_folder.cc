@@ -138,13 +138,17 @@ void WriteTokenizer(const Tokenizer& tokenizer, const fs::path& folder, int64_t 
     config = nlohmann::ordered_json::parse(tokenizer.parts().config_json);
   if (!config.contains("model_max_length")) config["model_max_length"] = model_max_length;
   core::WriteFileAtomic(folder / "tokenizer_config.json", config.dump(2) + "\n");
+  if (!tokenizer.parts().chat_template.empty())
+    core::WriteFileAtomic(folder / "chat_template.jinja", tokenizer.parts().chat_template);
 }
 
-std::unique_ptr<Tokenizer> LoadTokenizer(const fs::path& folder) {
+std::unique_ptr<Tokenizer> LoadTokenizer(const fs::path& folder, const fs::path& chat_template) {
   Source source = FindTokenizer(folder);
   auto parts = ReadTokenizerParts(std::move(source.json), source.name);
   const fs::path config = folder / "tokenizer_config.json";  // beside a file: nothing
   if (IsFile(config)) ReadConfig(config, parts->post_processor.has_steps(), *parts);
+  const fs::path chat = chat_template.empty() ? folder / "chat_template.jinja" : chat_template;
+  if (!chat_template.empty() || IsFile(chat)) parts->chat_template = core::ReadTextFile(chat);
   return std::make_unique<Tokenizer>(std::move(parts));
 }
 

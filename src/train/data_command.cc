@@ -166,15 +166,15 @@ void PrintTable(const text::DataReport& report, const text::DataConfig& config) 
 }  // namespace
 
 int InspectCommand(const InspectOptions& options) {
-  std::unique_ptr<text::Tokenizer> tokenizer;
-  std::shared_ptr<const text::ChatTemplate> chat;
+  OpenedTokenizer opened;
   if (options.tokenizer == "byte") {
-    tokenizer = std::make_unique<text::Tokenizer>(text::MakeByteTokenizer());
-  } else if (!options.tokenizer.empty()) {
-    tokenizer = OpenTokenizer(options.tokenizer);
-    if (std::filesystem::is_directory(options.tokenizer))
-      chat = text::FindChatTemplate(options.tokenizer);
+    opened.tokenizer = std::make_unique<text::Tokenizer>(text::MakeByteTokenizer());
+  } else if (const std::string& own = options.data.tokenizer_path;
+             !options.tokenizer.empty() || !own.empty()) {
+    opened = OpenTokenizer(options.tokenizer.empty() ? own : options.tokenizer,
+                           options.data.chat_template);
   }
+  const auto& [tokenizer, chat] = opened;
   text::TextCodec codec;
   if (tokenizer != nullptr) codec = text::CodecOf(*tokenizer, chat, options.data.chat_date);
   const text::DataReport report =

@@ -8,10 +8,21 @@ namespace {
 
 void CheckTokenizer(const LanguageConfig& config) {
   const bool own = config.data.tokenizer == text::TokenizerKind::kModel;
-  if (own && config.model.path.empty()) {
-    throw UserError({.what = "data.tokenizer is \"model\", but model.path is empty",
-                     .where = "data.tokenizer",
-                     .expected = "\"char\" or \"byte\" for a new model"});
+  if (own && config.model.path.empty() && config.data.tokenizer_path.empty()) {
+    throw UserError(
+        {.what = "data.tokenizer is \"model\", but model.path and data.tokenizer_path are empty",
+         .where = "data.tokenizer",
+         .expected = "\"char\" or \"byte\" for a new model, or data.tokenizer_path",
+         .hint = "pawl tokenizer train learns a vocabulary"});
+  }
+  const std::pair<const char*, bool> of_folders[] = {
+      {"data.tokenizer_path", !config.data.tokenizer_path.empty()},
+      {"data.chat_template", !config.data.chat_template.empty()}};
+  for (const auto& [key, set] : of_folders) {
+    if (own || !set) continue;
+    throw UserError({.what = fmt::format("{} is set, but data.tokenizer is not \"model\"", key),
+                     .where = key,
+                     .expected = "data.tokenizer = \"model\", or not this key"});
   }
   if (!own && !config.model.path.empty()) {
     throw UserError({.what = "data.tokenizer is set beside model.path",
@@ -80,6 +91,8 @@ void ResolvePaths(LanguageConfig& config) {
   };
   for (auto& path : config.data.files) resolve(path);
   for (auto& path : config.data.eval_files) resolve(path);
+  resolve(config.data.tokenizer_path);
+  resolve(config.data.chat_template);
   resolve(config.model.path);
   resolve(config.lora.path);
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/thread_pool.h"
 #include "kernels/cpu_info.h"
@@ -52,6 +53,7 @@ class LanguageRun {
 
  private:
   void GoOn(bool resume);
+  void CheckTokenizer() const;
   void Load(const FoundCheckpoint& from);
   void Begin();
   void Update();
@@ -155,7 +157,27 @@ void LanguageRun::GoOn(bool resume) {
   }
 }
 
+// That a resume reads text as the run did before. A tokenizer that was made from the text changes
+// with it, which is told as such.
+void LanguageRun::CheckTokenizer() const {
+  if (config_.data.tokenizer != text::TokenizerKind::kModel) return;
+  const auto& tokenizer = *setup_.text.tokenizer;
+  const std::pair<const char*, const std::string&> files[] = {
+      {"tokenizer.json", tokenizer.ToJson()}, {"chat_template.jinja", tokenizer.chat_template()}};
+  for (const auto& [name, contents] : files) {
+    const std::filesystem::path file = folder_.tokenizer() / name;
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored) || core::ReadTextFile(file) == contents) continue;
+    throw UserError({.what = fmt::format("cannot resume '{}': its {} is not what it was",
+                                         folder_.path.string(), name),
+                     .where = "data.tokenizer",
+                     .expected = "the tokenizer the run began with, as " + file.string() + " is",
+                     .hint = "--run DIR starts a new run"});
+  }
+}
+
 void LanguageRun::Load(const FoundCheckpoint& from) {
+  CheckTokenizer();
   const std::string source = from.folder.string();
   const auto arrays =
       core::BorrowSafetensors(nn::FileIn(from.files, kTrainingState, source), source);

@@ -5,7 +5,6 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "kernels/cuda_library.h"
-#include "text/chat_template.h"
 #include "track/number_text.h"
 
 namespace pawl::train {
@@ -101,10 +100,12 @@ void CheckFit(const rlhf::LearnerInfo& info, const text::Tokenizer& tokenizer, i
   }
 }
 
-std::unique_ptr<text::Tokenizer> OpenTokenizer(const std::filesystem::path& folder) {
-  auto tokenizer = text::LoadTokenizer(folder);
-  for (const std::string& warning : tokenizer->warnings()) PAWL_LOG_WARN("{}", warning);
-  return tokenizer;
+OpenedTokenizer OpenTokenizer(const std::filesystem::path& folder,
+                              const std::filesystem::path& chat_template) {
+  OpenedTokenizer opened = {text::LoadTokenizer(folder, chat_template),
+                            text::FindChatTemplate(folder, chat_template)};
+  for (const std::string& warning : opened.tokenizer->warnings()) PAWL_LOG_WARN("{}", warning);
+  return opened;
 }
 
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer) {
@@ -123,13 +124,12 @@ rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokeniz
 
 LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerFactory& factory) {
   LoadDevice(config.device);
-  std::unique_ptr<text::Tokenizer> given;
-  std::shared_ptr<const text::ChatTemplate> chat;
+  OpenedTokenizer opened;
   if (config.data.tokenizer == text::TokenizerKind::kModel) {
-    given = OpenTokenizer(config.model.path);
-    chat = text::FindChatTemplate(config.model.path);
+    const std::string& own = config.data.tokenizer_path;
+    opened = OpenTokenizer(own.empty() ? config.model.path : own, config.data.chat_template);
   }
-  auto loaded = text::LoadData(config.data, std::move(given), std::move(chat));
+  auto loaded = text::LoadData(config.data, std::move(opened.tokenizer), std::move(opened.chat));
   for (const auto& bad : loaded.problems) {
     PAWL_LOG_WARN("skipped {}:{}: {}", bad.file, bad.line, bad.problem.what);
   }

@@ -7,6 +7,7 @@
 
 #include "core/safetensors.h"
 #include "rlhf/language_learner.h"
+#include "text/chat_template.h"
 #include "text/load_data.h"
 #include "train/language_config.h"
 
@@ -34,8 +35,14 @@ inline constexpr const char* kBaseChecksum = "loop/base_checksum";
 void CheckFit(const rlhf::LearnerInfo& info, const text::Tokenizer& tokenizer, int64_t context,
               const char* context_key);
 
-// The tokenizer of a folder; what of it is ignored is logged. Throws UserError.
-std::unique_ptr<text::Tokenizer> OpenTokenizer(const std::filesystem::path& folder);
+struct OpenedTokenizer {
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  std::shared_ptr<const text::ChatTemplate> chat;  // null where there is none
+};
+// The tokenizer and the chat template of a folder; `chat_template`: a file in place of the
+// latter. What of them is ignored is logged. Throws UserError.
+OpenedTokenizer OpenTokenizer(const std::filesystem::path& folder,
+                              const std::filesystem::path& chat_template = {});
 
 // What a learner is made from.
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer);

@@ -32,10 +32,10 @@ std::string BaseOf(const fs::path& adapter) {
                    .expected = "base_model_name_or_path in adapter_config.json to be its folder"});
 }
 
-// The tokenizer and the chat template of a folder.
 void LoadText(const fs::path& folder, LanguageSubject& subject) {
-  subject.tokenizer = OpenTokenizer(folder);
-  subject.chat = text::FindChatTemplate(folder);
+  auto [tokenizer, chat] = OpenTokenizer(folder);
+  subject.tokenizer = std::move(tokenizer);
+  subject.chat = std::move(chat);
 }
 
 LanguageSubject FromModelFolder(const fs::path& path, const SubjectOptions& options,

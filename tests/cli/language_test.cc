@@ -334,9 +334,54 @@ TEST_F(LanguageCli, ATokenizerIsTrainedAndUsed) {
   EXPECT_LT(encoded["ids"].size(), 7u);  // words became tokens
   EXPECT_EQ(encoded["ids"].back(), 0);
   EXPECT_EQ(encoded["offsets"].back(), (std::vector<int>{7, 20}));
+  // a new model learns with it, and keeps it
+  const Arguments train = {
+      "train", "new.toml", "--set", "data.tokenizer=model", "--set", "data.tokenizer_path=tok",
+      "--run", "run"};
+  ASSERT_EQ(Pawl(train), 0) << Text("err.txt");
+  EXPECT_EQ(Text("run/model/tokenizer.json"), Text("tok/tokenizer.json"));
+  EXPECT_EQ(Json::parse(Text("run/model/config.json"))["vocab_size"], 280);
+  EXPECT_NEAR(Loss({"run/model", "--data", "held_out.txt", "--context", "24"}),
+              Json::parse(Text("run/summary.json"))["eval_loss"].get<double>(), 1e-9);
+  // another one in its place is no resume
+  ASSERT_EQ(Pawl({"tokenizer", "train", "held_out.txt", "--out", "tok", "--vocab", "280"}), 0);
+  Arguments resume = train;
+  resume.insert(resume.end(), {"--resume", "--set", "total_updates=40"});
+  EXPECT_EQ(Pawl(resume), 2);
+  EXPECT_NE(Text("err.txt").find("its tokenizer.json is not what it was"), std::string::npos)
+      << Text("err.txt");
   EXPECT_EQ(Pawl({"tokenizer", "encode", "tok"}), 2);
   EXPECT_EQ(Pawl({"tokenizer", "inspect", "nowhere"}), 2);
   EXPECT_EQ(Pawl({"tokenizer", "train", "long.txt", "--out", "t", "--vocab", "10"}), 2);
+}
+
+TEST_F(LanguageCli, AChatTemplateOfOnesOwnIsLearnedAndKept) {
+  std::string chats;
+  for (int i = 0; i < 60; ++i) {
+    const Json chat = {{"messages", Json::array({{{"role", "user"}, {"content", "the cat"}},
+                                                 {{"role", "bot"}, {"content", "sees"}}})}};
+    chats += chat.dump() + "\n";
+  }
+  Put("chats.jsonl", chats);
+  Put("own.jinja", "{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}");
+  ASSERT_EQ(Pawl({"tokenizer", "train", "text.txt", "--out", "tok", "--kind", "byte"}), 0);
+  Arguments train = {"train", "new.toml", "--run", "run"};
+  for (const char* setting : {"data.tokenizer=model", "data.tokenizer_path=tok",
+                              "data.files=[\"chats.jsonl\"]", "data.eval_files=[\"chats.jsonl\"]"})
+    train.insert(train.end(), {"--set", setting});
+  EXPECT_EQ(Pawl(train), 2);
+  EXPECT_NE(Text("err.txt").find("data.chat_template"), std::string::npos) << Text("err.txt");
+  train.insert(train.end(), {"--set", "data.chat_template=own.jinja"});
+  ASSERT_EQ(Pawl(train), 0) << Text("err.txt");
+  EXPECT_EQ(Text("run/model/chat_template.jinja"), Text("own.jinja"));
+  const double loss = Json::parse(Text("run/summary.json"))["eval_loss"];
+  for (const char* path : {"run", "run/model"})
+    EXPECT_NEAR(Loss({path, "--data", "chats.jsonl", "--context", "24"}), loss, 1e-9) << path;
+  Put("own.jinja", "another");
+  train.insert(train.end(), {"--resume", "--set", "total_updates=40"});
+  EXPECT_EQ(Pawl(train), 2);
+  EXPECT_NE(Text("err.txt").find("its chat_template.jinja is not what it was"), std::string::npos)
+      << Text("err.txt");
 }
 
 }  // namespace

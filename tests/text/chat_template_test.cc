@@ -237,6 +237,9 @@ TEST(LoadChatTemplate, TheFileComesBeforeTheConfigAndTokensAreVariables) {
   EXPECT_EQ(LoadChatTemplate(folder.path()).Render(kHello).text, "config <s></s><i>False");
   folder.Write("chat_template.jinja", "file {{ bos_token }}\n");
   EXPECT_EQ(LoadChatTemplate(folder.path()).Render(kHello).text, "file <s>");
+  folder.Write("other.jinja", "other {{ eos_token }}");
+  const auto other = FindChatTemplate(folder.path(), folder.path() / "other.jinja");
+  EXPECT_EQ(other->Render(kHello).text, "other </s>");
 }
 
 TEST(LoadChatTemplate, OfNamedTemplatesToolsTakeTheirs) {

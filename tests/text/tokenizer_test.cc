@@ -158,6 +158,20 @@ TEST(TokenizerJson, WhatIsWrittenReadsBack) {
   }
 }
 
+TEST(TokenizerJson, TheChatTemplateGoesAlong) {
+  TempFolder folder, copy;
+  WriteTokenizer(MakeByteTokenizer(), folder.path(), 64);
+  EXPECT_EQ(LoadTokenizer(folder.path())->chat_template(), "");
+  folder.Write("chat_template.jinja", "own");
+  folder.Write("other.jinja", "other");
+  EXPECT_EQ(LoadTokenizer(folder.path())->chat_template(), "own");
+  const auto other = LoadTokenizer(folder.path(), folder.path() / "other.jinja");
+  WriteTokenizer(*other, copy.path(), 64);
+  EXPECT_EQ(LoadTokenizer(copy.path())->chat_template(), "other");
+  EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path(), "nowhere.jinja"); }).find("nowhere"),
+            std::string::npos);
+}
+
 TEST(TokenizerJson, TheConfigNamesTokensAndMayAddThem) {
   TempFolder folder;
   Json document = Small();
