@@ -60,7 +60,7 @@ int Train(const TrainOptions& options) {
   }
   std::vector<std::string> texts;
   for (const std::string& file : options.files) {
-    texts.push_back(text::DataFile(file, "files").ReadAll());
+    texts.push_back(text::PlainText(text::DataFile(file, "files").ReadAll()));
     const size_t bad = text::FindInvalidUtf8(texts.back());
     if (bad == std::string::npos) continue;
     throw UserError(

@@ -77,6 +77,10 @@ nn::ModelConfig ModelOf(const LearnerRequest& request) {
     config.dtype = DtypeName(request.model.dtype);
     nn::SetFamilySwitches(config);  // Gemma's embedding scale is rounded to the dtype
   }
+  // what it learns to end texts with ends them, as it does for TRL
+  for (const int32_t id : request.eos_ids) {
+    if (std::ranges::find(config.eos_ids, id) == config.eos_ids.end()) config.eos_ids.push_back(id);
+  }
   return config;
 }
 

@@ -23,12 +23,13 @@ std::string NumberAt(std::string_view text, size_t at) {
   return number;
 }
 
-// The number behind the last mark that has one.
-std::string NumberBehind(std::string_view text, std::string_view mark) {
+// The number behind the last mark that has one; `first`: of marks that begin a line.
+std::string NumberBehind(std::string_view text, std::string_view mark, bool first) {
   for (size_t end = text.size(); end > 0;) {
     const size_t at = text.substr(0, end).rfind(mark);
     if (at == text.npos) break;
-    std::string number = NumberAt(text, at + mark.size());
+    const bool counts = !first || at == 0 || text[at - 1] == '\n';
+    std::string number = counts ? NumberAt(text, at + mark.size()) : "";
     if (!number.empty()) return number;
     end = at + mark.size() - 1;
   }
@@ -91,8 +92,8 @@ std::string WithoutSlash(const std::string& text) {
 }  // namespace
 
 std::optional<std::string> Gsm8kAnswer(std::string_view solution) {
-  std::string number = NumberBehind(solution, "####");
-  if (number.empty()) number = NumberBehind(solution, "A:");
+  std::string number = NumberBehind(solution, "####", /*first=*/false);
+  if (number.empty()) number = NumberBehind(solution, "A:", /*first=*/true);
   return number.empty() ? std::nullopt : std::optional(number);
 }
 

@@ -5,12 +5,6 @@
 namespace pawl::text {
 namespace {
 
-// Whether a name says that a file holds a JSON object a line.
-bool IsRecordName(std::string_view path) {
-  if (path.ends_with(".gz")) path.remove_suffix(3);
-  return path.ends_with(".jsonl") || path.ends_with(".json") || path.ends_with(".ndjson");
-}
-
 // A key that only records have.
 struct RecordKey {
   const char* name;
@@ -32,6 +26,11 @@ void CheckRecordKeys(const DataConfig& config) {
   }
 }
 }  // namespace
+
+bool IsRecordName(std::string_view path) {
+  if (path.ends_with(".gz")) path.remove_suffix(3);
+  return path.ends_with(".jsonl") || path.ends_with(".json") || path.ends_with(".ndjson");
+}
 
 DataFormat FormatOf(const DataConfig& config) {
   if (config.format != DataFormat::kAuto) return config.format;

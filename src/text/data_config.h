@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/config.h"
@@ -126,6 +127,9 @@ struct DataConfig {
   }
 };
 
+// Whether a name says that a file holds a JSON object a line: .jsonl, .json, .ndjson, or those
+// with .gz.
+bool IsRecordName(std::string_view path);
 // Records where the names of data.files or the key say so.
 DataFormat FormatOf(const DataConfig& config);
 // What the keys demand of each other; throws UserError.

@@ -137,8 +137,11 @@ DataFile::DataFile(const std::string& path, const std::string& key)
     if (::fstat(fd_, &info) < 0) throw ReadError(path_, errno);
     size_ = info.st_size;
     std::array<char, 4> magic{};
-    const std::string_view begin(magic.data(), ReadAt(0, magic));
-    if (begin.starts_with("\x1F\x8B")) Unpack(key);
+    std::string_view begin(magic.data(), ReadAt(0, magic));
+    if (begin.starts_with("\x1F\x8B")) {
+      Unpack(key);
+      begin = {magic.data(), ReadAt(0, magic)};
+    }
     if (begin.starts_with("\xFF\xFE") || begin.starts_with("\xFE\xFF")) {
       throw UserError({.what = fmt::format("'{}' is UTF-16", path_),
                        .where = key,

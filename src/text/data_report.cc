@@ -148,9 +148,9 @@ class Inspector {
   DataReport& report_;
 };
 
-// Files that are no records: each line that is not empty as a text.
+// Files that are no records: each line that is not empty as a text, or as prompt and completion.
 void InspectLines(const DataConfig& config, Inspector& inspector, DataReport& report) {
-  report.kind = RecordKind::kLanguage;
+  report.kind = config.separator.empty() ? RecordKind::kLanguage : RecordKind::kPromptCompletion;
   for (const std::string& path : config.files) {
     const DataFile file(path, "FILE");
     report.counts.bytes += file.size();
@@ -163,7 +163,20 @@ void InspectLines(const DataConfig& config, Inspector& inspector, DataReport& re
         continue;
       }
       Record record;
-      record.text = ReplaceInvalidUtf8(line.text, report.counts.replaced_utf8);
+      const std::string text = ReplaceInvalidUtf8(line.text, report.counts.replaced_utf8);
+      const size_t at = config.separator.empty() ? 0 : text.find(config.separator);
+      if (at == std::string::npos) {
+        ++report.counts.bad_lines;
+        continue;
+      }
+      const size_t prompt = config.separator.empty() ? 0 : at + config.separator.size();
+      if (prompt > 0) {
+        record.kind = RecordKind::kPromptCompletion;
+        record.prompt = text.substr(0, prompt);
+        record.completion = text.substr(prompt);
+      } else {
+        record.text = text;
+      }
       record.extra = Json::object();
       ++report.counts.records;
       inspector.Add(record, fmt::format("{}:{}", path, line.number));

@@ -10,8 +10,8 @@ namespace pawl::text {
 namespace {
 constexpr int64_t kSample = 200;  // records
 
-// A vocabulary of the characters that training will ask for: records encoded by a codec that only
-// looks.
+// A vocabulary of the characters that training and evaluation will ask for: records encoded by a
+// codec that only looks.
 std::unique_ptr<Tokenizer> CharactersOf(const RecordSet& records, const DataConfig& config) {
   std::set<char32_t> seen;
   TextCodec codec;
@@ -26,11 +26,13 @@ std::unique_ptr<Tokenizer> CharactersOf(const RecordSet& records, const DataConf
   };
   SequenceOptions options = SequenceOptionsOf(config);
   options.min_tokens = 0;
-  const RecordSource source(records, Side::kTrain, std::move(codec), options);
-  Sequence unused;
-  Fit fit = Fit::kKept;
-  for (size_t part = 0; part < source.parts(); ++part) {
-    for (int64_t i = 0; i < source.part_sequences(part); ++i) source.Encode(part, i, unused, fit);
+  for (const Side side : {Side::kTrain, Side::kHeldOut}) {
+    const RecordSource source(records, side, codec, options);
+    Sequence unused;
+    Fit fit = Fit::kKept;
+    for (size_t part = 0; part < source.parts(); ++part) {
+      for (int64_t i = 0; i < source.part_sequences(part); ++i) source.Encode(part, i, unused, fit);
+    }
   }
   std::string text;
   for (const char32_t point : seen) AppendUtf8(text, point);
@@ -38,7 +40,7 @@ std::unique_ptr<Tokenizer> CharactersOf(const RecordSet& records, const DataConf
   return std::make_unique<Tokenizer>(MakeCharTokenizer(texts));
 }
 
-// The first records of all parts together, spread over them.
+// Records spread over all parts.
 RecordSample SampleOf(const RecordSource& source) {
   RecordSample sample;
   const int64_t all = source.sequences(), chosen = std::min(all, kSample);
@@ -87,6 +89,8 @@ void CheckRecords(const DataConfig& config, LoadedData& data) {
                      .hint = "data.holdout = 0 trains without evaluation"});
   }
   data.sample = SampleOf(static_cast<const RecordSource&>(*data.train));
+  // what cannot be encoded is told now and not after hours
+  SampleOf(static_cast<const RecordSource&>(*data.eval));
   if (data.sample.dropped == data.sample.records) {
     throw UserError({.what = fmt::format("none of {} records can be used", data.sample.records),
                      .where = "data.files",

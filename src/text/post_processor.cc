@@ -141,6 +141,18 @@ void PostProcessor::Wrap(std::vector<int32_t>& ids) const {
   }
 }
 
+void PostProcessor::WrapFront(std::vector<int32_t>& ids) const {
+  for (const Step& step : steps_) {
+    if (step.trims) continue;
+    std::vector<int32_t> front;
+    for (const Part& part : step.parts) {
+      if (part.is_text) break;
+      front.insert(front.end(), part.ids.begin(), part.ids.end());
+    }
+    ids.insert(ids.begin(), front.begin(), front.end());
+  }
+}
+
 bool PostProcessor::trims() const {
   return std::any_of(steps_.begin(), steps_.end(), [](const Step& step) { return step.trims; });
 }

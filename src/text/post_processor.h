@@ -35,6 +35,8 @@ class PostProcessor {
 
   // Adds the template's tokens.
   void Wrap(std::vector<int32_t>& ids) const;
+  // The template's tokens that stand before a text, and not those behind it.
+  void WrapFront(std::vector<int32_t>& ids) const;
   // `spaces`: of each token; read only where trims().
   void Apply(Encoding& encoding, std::vector<TokenSpaces> spaces, bool add_special_tokens) const;
   bool trims() const;

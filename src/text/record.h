@@ -1,6 +1,6 @@
 // One line of a data file as what it is for: text to model, a prompt, a prompt with its completion,
 // a preference. The kinds and their columns are TRL's (docs/data.md). Between the files
-// (record_file.h) and the token sequences (record_encoder.h). Pure functions.
+// (record_set.h) and the token sequences (record_encoder.h). Pure functions.
 #pragma once
 #include <string>
 #include <string_view>

@@ -116,13 +116,11 @@ inline bool RegexMatcher::RunSet(const RegexInst& inst, uint32_t pc, const char*
   const uint32_t more = inst.max == RegexNode::kNoMax ? inst.max : inst.max - inst.min;
   if (inst.op == Op::kRunLazy) {
     at = limit;
-    if (more > 0) Push({FrameKind::kLazy, pc, at, {.count = more}});
-    return true;
+    return more == 0 || Push({FrameKind::kLazy, pc, at, {.count = more}});
   }
   at = TakeRun(chars, limit, more);
-  if (inst.op == Op::kRunGreedy && at > limit)
-    Push({FrameKind::kGreedy, pc + 1, at, {.limit = limit}});
-  return true;
+  return inst.op != Op::kRunGreedy || at == limit ||
+         Push({FrameKind::kGreedy, pc + 1, at, {.limit = limit}});
 }
 
 bool RegexMatcher::Anchored(Anchor anchor, const char* at) const {
@@ -249,7 +247,7 @@ const char* RegexMatcher::MatchAt(uint32_t pc, const char* at) {
         matched = RunSet(inst, pc, at);
         break;
       case Op::kSplit:
-        Push({FrameKind::kBranch, inst.a, at, {}});
+        if (!Push({FrameKind::kBranch, inst.a, at, {}})) return nullptr;
         break;
       case Op::kJump:
         pc = inst.a;
@@ -269,7 +267,7 @@ const char* RegexMatcher::MatchAt(uint32_t pc, const char* at) {
       }
       case Op::kLookBegin:
         marks_[inst.a] = height_;
-        Push({FrameKind::kLook, pc, at, {}});
+        if (!Push({FrameKind::kLook, pc, at, {}})) return nullptr;
         break;
       case Op::kLookEnd:
         // what the look left for later goes, and it consumed nothing
@@ -279,7 +277,7 @@ const char* RegexMatcher::MatchAt(uint32_t pc, const char* at) {
         break;
       case Op::kAtomicBegin:
         marks_[inst.a] = height_;
-        Push({FrameKind::kAtomic, pc, at, {}});
+        if (!Push({FrameKind::kAtomic, pc, at, {}})) return nullptr;
         break;
       case Op::kAtomicEnd:
         height_ = marks_[inst.a];
@@ -294,7 +292,7 @@ const char* RegexMatcher::MatchAt(uint32_t pc, const char* at) {
         matched = Anchored(static_cast<Anchor>(inst.a), at);
         break;
       case Op::kLoopBegin:
-        Push({FrameKind::kLoop, inst.a, loops_[inst.a], {}});
+        if (!Push({FrameKind::kLoop, inst.a, loops_[inst.a], {}})) return nullptr;
         loops_[inst.a] = at;
         break;
       case Op::kLoopEnd:

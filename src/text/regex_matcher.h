@@ -39,9 +39,11 @@ class RegexMatcher {
     };
   };
 
-  void Push(const Frame& frame) {
-    if (height_ == capacity_ && !GrowStack()) return;
+  // False where there is no room: the search must end.
+  [[nodiscard]] bool Push(const Frame& frame) {
+    if (height_ == capacity_ && !GrowStack()) return false;
     stack_[height_++] = frame;
+    return true;
   }
   bool GrowStack();
   bool Backtrack(uint32_t& inst, const char*& at);

@@ -1,4 +1,4 @@
-// A compiled pattern: what CompileRegex makes and the matcher in regex.cc runs. Beneath regex.h.
+// A compiled pattern: what CompileRegex makes and the matcher in regex_matcher.h runs. Beneath regex.h.
 #pragma once
 #include <array>
 #include <cstdint>

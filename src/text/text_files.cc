@@ -20,24 +20,12 @@ int64_t LineOf(std::string_view text, size_t at) {
   return 1 + std::count(text.begin(), text.begin() + static_cast<int64_t>(at), '\n');
 }
 
-std::string WithoutCarriageReturns(std::string text) {
-  if (text.find("\r\n") == std::string::npos) return text;
-  size_t kept = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
-    text[kept++] = text[i];
-  }
-  text.resize(kept);
-  return text;
-}
-
 TextFile ReadOne(const std::string& path, const DataConfig& config, const char* key,
                  TextCounts& counts) {
   const DataFile file(path, key);
   std::string raw(static_cast<size_t>(file.size()), '\0');
   raw.resize(file.ReadAt(0, raw));
-  if (raw.starts_with("\xEF\xBB\xBF")) raw.erase(0, 3);  // a byte order mark
-  if (raw.empty()) {
+  if (raw.empty() || raw == "\xEF\xBB\xBF") {
     throw UserError({.what = fmt::format("'{}' is empty", path),
                      .where = key,
                      .expected = "text to learn from"});
@@ -54,7 +42,7 @@ TextFile ReadOne(const std::string& path, const DataConfig& config, const char* 
                      .hint = "data.invalid_utf8 = \"replace\" makes U+FFFD of them"});
   }
   counts.replaced_utf8 += replaced;
-  return {path, WithoutCarriageReturns(std::move(text))};
+  return {path, PlainText(std::move(text))};
 }
 
 std::vector<TextFile> ReadFiles(const std::vector<std::string>& paths, const DataConfig& config,
@@ -74,7 +62,7 @@ std::vector<int32_t> EncodeAt(const Tokenizer& tokenizer, std::string_view text,
 }
 
 // The end of a piece that starts at `begin`: after a line break that no white space follows, where
-// every tokenizer starts anew.
+// byte-level tokenizers start anew. Those that put a space in front of a text add one here.
 size_t PieceEnd(std::string_view text, size_t begin) {
   size_t end = begin + kPieceBytes;
   while (end < text.size()) {

@@ -17,6 +17,8 @@ TextTemplate::TextTemplate(std::string_view source, const std::string& name) {
   auto impl = std::make_shared<Impl>();
   impl->name = name;
   impl->source = source;
+  // Jinja drops a line break at the end, which a prompt may need
+  if (source.ends_with('\n')) impl->source += '\n';
   impl->tree = jinja::Parse(impl->source, impl->name);
   impl_ = std::move(impl);
 }

@@ -1,6 +1,6 @@
 // A Jinja template over the columns of a record: how evaluation makes prompts. The language is that
-// of chat templates (chat_template.h), and writing what the record does not have is an error.
-// Immutable once parsed; any thread may render.
+// of chat templates (chat_template.h), but a line break at the end stays, and writing what the
+// record does not have is an error. Immutable once parsed; any thread may render.
 #pragma once
 #include <memory>
 #include <nlohmann/json_fwd.hpp>

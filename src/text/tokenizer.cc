@@ -73,7 +73,11 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text, const EncodeOption
   const std::span<const int32_t> found = state.ids.ids();
   std::vector<int32_t> ids(found.begin(), found.end());
   state.ids.Shrink();
-  if (options.add_special_tokens) parts_->post_processor.Wrap(ids);
+  if (options.add_special_tokens) {
+    parts_->post_processor.Wrap(ids);
+  } else if (options.add_first_tokens) {
+    parts_->post_processor.WrapFront(ids);
+  }
   return ids;
 }
 
@@ -152,6 +156,15 @@ std::string TokenStream::Finish() {
   if (!state_->held.empty()) FinishUtf8(state_->held, out);
   state_->decoding.Finish(out);
   return out;
+}
+
+std::string DecodeAfter(const Tokenizer& tokenizer, std::span<const int32_t> prompt,
+                        std::span<const int32_t> ids, const DecodeOptions& options) {
+  TokenStream stream(tokenizer, options);
+  for (const int32_t id : prompt) stream.Push(id);
+  std::string text;
+  for (const int32_t id : ids) text += stream.Push(id);
+  return text + stream.Finish();
 }
 
 }  // namespace pawl::text

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,6 +25,7 @@ enum class UnknownText : uint8_t { kDrop, kRefuse };
 
 struct EncodeOptions {
   bool add_special_tokens = false;  // those of the tokenizer's template: <s> .. </s>
+  bool add_first_tokens = false;    // of them those before the text alone, for a prompt; of Encode
   UnknownText unknown = UnknownText::kDrop;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplace;
   int64_t* replaced_utf8 = nullptr;  // adds the stretches of bytes that were replaced
@@ -84,21 +86,29 @@ class TokenStream {
   std::unique_ptr<State> state_;
 };
 
+// The text of ids that go on from a prompt: Decode of both without the prompt's, so that a space at
+// its begin stays where a tokenizer drops that of a text.
+std::string DecodeAfter(const Tokenizer& tokenizer, std::span<const int32_t> prompt,
+                        std::span<const int32_t> ids, const DecodeOptions& options = {});
+
 // One id per Unicode code point of the texts (valid UTF-8), in the order of the code points
 // (nanoGPT's). Other characters have none.
 Tokenizer MakeCharTokenizer(std::span<const std::string_view> texts);
 // The 256 bytes of UTF-8; id = byte.
 Tokenizer MakeByteTokenizer();
 
-// Writes tokenizer.json, tokenizer_config.json and, where the tokenizer was read with one,
-// chat_template.jinja into an existing folder. model_max_length is what transformers takes for the
-// longest input.
+// Names to contents: tokenizer.json, tokenizer_config.json and, where the tokenizer was read with
+// one, chat_template.jinja. model_max_length is what transformers takes for the longest input.
+std::map<std::string, std::string> TokenizerFiles(const Tokenizer& tokenizer,
+                                                  int64_t model_max_length);
+// Writes them into an existing folder.
 void WriteTokenizer(const Tokenizer& tokenizer, const std::filesystem::path& folder,
                     int64_t model_max_length);
 // Reads a folder as transformers does: tokenizer.json, else SentencePiece's tokenizer.model, else
-// GPT-2's vocab.json and merges.txt; tokenizer_config.json names the tokens that begin, end and pad
-// texts, and whether they are added. A file is read as a tokenizer.json. `chat_template`: a file in
-// place of the folder's chat_template.jinja. Throws UserError.
+// GPT-2's vocab.json and merges.txt, these two with the tokens of added_tokens_decoder in
+// tokenizer_config.json, or of added_tokens.json; tokenizer_config.json names the tokens that
+// begin, end and pad texts, and whether they are added. A file is read as a tokenizer.json.
+// `chat_template`: a file in place of the folder's chat_template.jinja. Throws UserError.
 std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& folder,
                                          const std::filesystem::path& chat_template = {});
 // From the text of a tokenizer.json alone; `source` names it in messages.

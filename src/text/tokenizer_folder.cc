@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "text/json_entry.h"
+#include "text/python_text.h"
 #include "text/sentencepiece.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_document.h"
@@ -110,6 +111,59 @@ void ReadConfig(const fs::path& path, bool has_template, TokenizerParts& parts) 
   parts.post_processor = PostProcessor::Around(std::move(before), std::move(after));
 }
 
+// The tokens that were added to a vocabulary whose file does not hold them, by id: of
+// added_tokens_decoder in tokenizer_config.json, else of added_tokens.json.
+std::map<int32_t, Json> AddedTokensOf(const fs::path& folder) {
+  const fs::path config_path = folder / "tokenizer_config.json",
+                 added_path = folder / "added_tokens.json";
+  std::map<int32_t, Json> tokens;
+  const Json config = IsFile(config_path)
+                          ? ParseJson(core::ReadTextFile(config_path), config_path.string())
+                          : Json::object();
+  if (JsonEntry(config, config_path.string()).Has("added_tokens_decoder")) {
+    const std::string place = config_path.string() + ": added_tokens_decoder";
+    const Json& decoder = config["added_tokens_decoder"];
+    const JsonEntry all(decoder, place);
+    for (const auto& [key, value] : decoder.items()) {
+      const auto id = python::ParseInt(key, 10);
+      if (!id || *id < 0 || *id > INT32_MAX) all.Refuse("'" + key + "'", "the id of a token");
+      const JsonEntry entry(value, fmt::format("{}: {}", place, key));
+      Json token = {{"id", *id}, {"content", entry.String("content")}};
+      const bool special = entry.Bool("special", false);
+      for (const char* flag : {"single_word", "lstrip", "rstrip"})
+        token[flag] = entry.Bool(flag, false);
+      token["normalized"] = entry.Bool("normalized", !special);
+      token["special"] = special;
+      tokens[static_cast<int32_t>(*id)] = std::move(token);
+    }
+    return tokens;
+  }
+  if (!IsFile(added_path)) return tokens;
+  const Json added = ParseJson(core::ReadTextFile(added_path), added_path.string());
+  const JsonEntry all(added, added_path.string());
+  const std::string named = config.dump();  // a token that the config names is special
+  for (const auto& [content, value] : added.items()) {
+    const int64_t id = all.Integer(content.c_str());
+    if (id < 0 || id > INT32_MAX) all.Refuse(fmt::format("'{}' is {}", content, id), "an id");
+    const bool special = named.find(Json(content).dump()) != std::string::npos;
+    tokens[static_cast<int32_t>(id)] = {
+        {"id", id},        {"content", content},     {"single_word", false}, {"lstrip", false},
+        {"rstrip", false}, {"normalized", !special}, {"special", special}};
+  }
+  return tokens;
+}
+
+// A tokenizer.json that was made from other files, with the tokens that were added beside them.
+std::string WithAddedTokens(const fs::path& folder, std::string json) {
+  std::map<int32_t, Json> tokens = AddedTokensOf(folder);
+  if (tokens.empty()) return json;
+  Json document = Json::parse(json);
+  for (const Json& own : document["added_tokens"]) tokens[own["id"].get<int32_t>()] = own;
+  document["added_tokens"] = Json::array();
+  for (auto& [id, token] : tokens) document["added_tokens"].push_back(std::move(token));
+  return document.dump();
+}
+
 struct Source {
   std::string json, name;
 };
@@ -119,9 +173,11 @@ Source FindTokenizer(const fs::path& folder) {
   const fs::path json = folder / "tokenizer.json", model = folder / "tokenizer.model";
   if (IsFile(json)) return {core::ReadTextFile(json), json.string()};
   if (IsFile(model))
-    return {SentencePieceToJson(core::ReadTextFile(model), model.string()), model.string()};
+    return {WithAddedTokens(folder, SentencePieceToJson(core::ReadTextFile(model), model.string())),
+            model.string()};
   const fs::path vocab = folder / "vocab.json", merges = folder / "merges.txt";
-  if (IsFile(vocab) && IsFile(merges)) return {Gpt2Json(vocab, merges), vocab.string()};
+  if (IsFile(vocab) && IsFile(merges))
+    return {WithAddedTokens(folder, Gpt2Json(vocab, merges)), vocab.string()};
   throw UserError({.what = fmt::format("'{}' has no tokenizer", folder.string()),
                    .where = json.string(),
                    .expected = "a folder with tokenizer.json, tokenizer.model, or vocab.json and "
@@ -129,17 +185,23 @@ Source FindTokenizer(const fs::path& folder) {
 }
 }  // namespace
 
-void WriteTokenizer(const Tokenizer& tokenizer, const fs::path& folder, int64_t model_max_length) {
-  core::WriteFileAtomic(folder / "tokenizer.json", tokenizer.ToJson());
+std::map<std::string, std::string> TokenizerFiles(const Tokenizer& tokenizer,
+                                                  int64_t model_max_length) {
   nlohmann::ordered_json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
                                    {"clean_up_tokenization_spaces", false}};
   // what the tokenizer was read with stays
   if (!tokenizer.parts().config_json.empty())
     config = nlohmann::ordered_json::parse(tokenizer.parts().config_json);
   if (!config.contains("model_max_length")) config["model_max_length"] = model_max_length;
-  core::WriteFileAtomic(folder / "tokenizer_config.json", config.dump(2) + "\n");
-  if (!tokenizer.parts().chat_template.empty())
-    core::WriteFileAtomic(folder / "chat_template.jinja", tokenizer.parts().chat_template);
+  std::map<std::string, std::string> files = {{"tokenizer.json", tokenizer.ToJson()},
+                                              {"tokenizer_config.json", config.dump(2) + "\n"}};
+  if (!tokenizer.chat_template().empty()) files["chat_template.jinja"] = tokenizer.chat_template();
+  return files;
+}
+
+void WriteTokenizer(const Tokenizer& tokenizer, const fs::path& folder, int64_t model_max_length) {
+  for (const auto& [name, contents] : TokenizerFiles(tokenizer, model_max_length))
+    core::WriteFileAtomic(folder / name, contents);
 }
 
 std::unique_ptr<Tokenizer> LoadTokenizer(const fs::path& folder, const fs::path& chat_template) {

@@ -102,4 +102,16 @@ std::string ReplaceInvalidUtf8(std::string_view text, int64_t& replaced, size_t*
   return out;
 }
 
+std::string PlainText(std::string text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  if (text.find("\r\n") == std::string::npos) return text;
+  size_t kept = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    text[kept++] = text[i];
+  }
+  text.resize(kept);
+  return text;
+}
+
 }  // namespace pawl::text

@@ -31,4 +31,7 @@ size_t FindInvalidUtf8(std::string_view text);
 // given) is the place of the first one.
 std::string ReplaceInvalidUtf8(std::string_view text, int64_t& replaced, size_t* first = nullptr);
 
+// Text of a file without its byte order mark, and with "\n" for "\r\n".
+std::string PlainText(std::string text);
+
 }  // namespace pawl::text

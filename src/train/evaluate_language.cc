@@ -13,6 +13,7 @@
 #include "train/language_setup.h"
 #include "train/language_subject.h"
 #include "train/run_folder.h"
+#include "train/task_prompt.h"
 #include "train/task_runner.h"
 
 namespace pawl::train {
@@ -64,18 +65,50 @@ TaskResult EvaluateHoldOut(LanguageSubject& subject, const EvaluateOptions& opti
   CheckFit(subject.learner->info(), *data.tokenizer, text.context(), "--context");
   text::SpreadBatches batches(text, 0, std::max<int64_t>(1, kBatchTokens / text.context()));
   std::vector<SequenceScore> scores;
+  uint32_t asked = 0;
   text::TokenBatch batch;
   while (batches.Next(batch)) {
+    asked = AddAsked(asked, batch.tokens, batch.is_target);
     for (const SequenceScore& score : ScoreBatch(*subject.learner, batch)) scores.push_back(score);
   }
   TaskResult result{.name = options.data.empty() ? "held_out" : "data",
                     .metrics = PerplexityMetrics(scores)};
+  result.asked = asked;
   for (const SequenceScore& score : scores) result.n += score.targets;
   result.notes.push_back(
       fmt::format("data.format {}, context {}", FormatName(subject, options), text.context()));
   return result;
 }
 
+// Options that would be ignored.
+void CheckOptions(const EvaluateOptions& options) {
+  const auto refuse = [](const char* option, const char* expected) {
+    throw UserError({.what = fmt::format("{} would do nothing here", option),
+                     .where = option,
+                     .expected = expected});
+  };
+  if (options.stride > 0 && options.text.empty()) refuse("--stride", "--text FILE beside it");
+  if (!options.set.empty() && options.tasks.empty()) refuse("--set", "--task TASK.toml beside it");
+  if (!options.outputs.empty() && options.tasks.empty())
+    refuse("--outputs", "--task TASK.toml beside it");
+  if (options.context > 0 && options.text.empty() && !options.tasks.empty())
+    refuse("--context", "--set context=N, for perplexity tasks");
+}
+
+void CheckCanBeScored(const TaskConfig& task, const EvaluateOptions& options) {
+  if (task.kind != TaskKind::kGenerate || task.judge != Judge::kProgram || !task.sandbox.empty())
+    return;
+  if (!options.outputs.empty() && options.against.empty()) return;
+  throw UserError(
+      {.what = "programs are not run without a sandbox",
+       .where = fmt::format("task '{}': sandbox", task.name),
+       .expected = "a command that reads a program and exits with 0 where it passes",
+       .hint = options.against.empty()
+                   ? "--set sandbox='[\"my_sandbox\"]', or --outputs FOLDER to keep the answers"
+                   : "--set sandbox='[\"my_sandbox\"]'"});
+}
+
+// All that is wrong with them is told before a model is read.
 std::vector<TaskConfig> TasksOf(const EvaluateOptions& options) {
   std::vector<TaskConfig> tasks;
   for (const std::string& path : options.tasks) tasks.push_back(ReadTask(path, options.set));
@@ -88,8 +121,17 @@ std::vector<TaskConfig> TasksOf(const EvaluateOptions& options) {
                        .where = "--task",
                        .expected = "a name of its own for each"});
     }
+    CheckCanBeScored(tasks[i], options);
+    CheckItems(tasks[i]);
   }
   return tasks;
+}
+
+// What tasks ask of a model.
+void CheckModel(std::span<const TaskConfig> tasks, const TaskModel& model) {
+  for (const TaskConfig& task : tasks) {
+    if (task.kind != TaskKind::kPerplexity) PromptEncoder(task, model);
+  }
 }
 
 // Answers to each item, for people and other programs.
@@ -124,9 +166,11 @@ Evaluated EvaluateModel(const fs::path& path, const EvaluateOptions& options,
   CheckFit(subject.learner->info(), *subject.tokenizer, 0, "");
   const TaskModel model{
       .learner = *subject.learner, .tokenizer = *subject.tokenizer, .chat = subject.chat.get()};
+  CheckModel(tasks, model);
   for (const TaskConfig& task : tasks) {
     TaskRequest request;
-    if (keep_outputs) request.on_item = OutputFile(options, task.name);
+    if (keep_outputs && task.kind != TaskKind::kPerplexity)
+      request.on_item = OutputFile(options, task.name);
     evaluated.results.push_back(RunTask(task, model, request));
   }
   return evaluated;
@@ -138,10 +182,10 @@ Json ValueJson(const TaskMetric& metric) {
 }
 
 // The fields of a metric and, beside another model, how far the two are apart.
-Json MetricJson(const TaskMetric& metric, const TaskMetric* against) {
+Json MetricJson(const TaskMetric& metric, const TaskMetric* against, bool same_items) {
   Json json = ValueJson(metric);
   if (against == nullptr) return json;
-  const MetricDifference difference = DifferenceOf(metric, *against);
+  const MetricDifference difference = DifferenceOf(metric, *against, same_items);
   json["against"] = ValueJson(*against);
   json["difference"] = {{"value", difference.value}, {"ci95", nullptr}};
   if (difference.ci95) json["difference"]["ci95"] = {difference.ci95->low, difference.ci95->high};
@@ -152,15 +196,16 @@ Json TaskJson(const TaskResult& result, const TaskResult* against) {
   const auto other = [&](size_t i) {
     return against != nullptr && i < against->metrics.size() ? &against->metrics[i] : nullptr;
   };
+  const bool same_items = against != nullptr && result.asked == against->asked;
   Json json;
   json["metric"] = nullptr;  // not scored
   if (!result.metrics.empty()) {
     json["metric"] = result.metrics[0].name;
-    json.update(MetricJson(result.metrics[0], other(0)));
+    json.update(MetricJson(result.metrics[0], other(0), same_items));
   }
   json["n"] = result.n;
   for (size_t i = 1; i < result.metrics.size(); ++i)
-    json["metrics"][result.metrics[i].name] = MetricJson(result.metrics[i], other(i));
+    json["metrics"][result.metrics[i].name] = MetricJson(result.metrics[i], other(i), same_items);
   if (!result.notes.empty()) json["notes"] = result.notes;
   return json;
 }
@@ -179,13 +224,13 @@ std::string NumberText(const TaskMetric& metric, double value) {
   return metric.is_share ? track::PercentText(value) : track::ShortNumber(value);
 }
 
-void PrintMetric(const TaskMetric& metric, const TaskMetric* against) {
+void PrintMetric(const TaskMetric& metric, const TaskMetric* against, bool same_items) {
   const Interval interval = IntervalOf(metric);
   std::printf("  %-20s %-10s 95 %% interval %s to %s\n", metric.name.c_str(),
               NumberText(metric, ValueOf(metric)).c_str(), NumberText(metric, interval.low).c_str(),
               NumberText(metric, interval.high).c_str());
   if (against == nullptr) return;
-  const MetricDifference difference = DifferenceOf(metric, *against);
+  const MetricDifference difference = DifferenceOf(metric, *against, same_items);
   std::string interval_text = "not the same items";
   if (difference.ci95) {
     interval_text = fmt::format("95 % interval {} to {}", NumberText(metric, difference.ci95->low),
@@ -204,22 +249,28 @@ void PrintTable(const Evaluated& evaluated, const Evaluated* against) {
     std::printf("%s, n = %lld%s\n", result.name.c_str(), static_cast<long long>(result.n),
                 result.metrics.empty() ? ", not scored" : "");
     for (const std::string& note : result.notes) std::printf("  (%s)\n", note.c_str());
+    const TaskResult* other = against != nullptr ? &against->results[i] : nullptr;
     for (size_t k = 0; k < result.metrics.size(); ++k)
-      PrintMetric(result.metrics[k],
-                  against != nullptr ? &against->results[i].metrics[k] : nullptr);
+      PrintMetric(result.metrics[k], other != nullptr ? &other->metrics[k] : nullptr,
+                  other != nullptr && result.asked == other->asked);
   }
 }
 }  // namespace
 
 int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
                      const rlhf::LearnerFactory& factory) {
+  CheckOptions(options);
+  const fs::path against = options.against.empty() ? "" : track::RunPath(options.against);
+  if (!against.empty() && !IsLanguagePath(against)) {
+    throw UserError({.what = fmt::format("'{}' is no language model", options.against),
+                     .where = "--against",
+                     .expected = "a Hugging Face folder, an adapter, a run or a checkpoint"});
+  }
   const std::vector<TaskConfig> tasks = TasksOf(options);
   const Evaluated evaluated = EvaluateModel(path, options, tasks, /*keep_outputs=*/true, factory);
   std::optional<Evaluated> other;
-  if (!options.against.empty()) {
-    other = EvaluateModel(track::RunPath(options.against), options, tasks, /*keep_outputs=*/false,
-                          factory);
-  }
+  if (!against.empty())
+    other = EvaluateModel(against, options, tasks, /*keep_outputs=*/false, factory);
   const Json json = ResultJson(evaluated, other ? &*other : nullptr);
   if (options.json) {
     std::printf("%s\n", json.dump().c_str());

@@ -90,7 +90,7 @@ struct LanguageConfig {
 LanguageConfig LoadLanguageConfig(const core::Table& table);
 // The same checks on a config already in memory.
 void CheckLanguageConfig(const LanguageConfig& config);
-// Makes data.files, data.eval_files, model.path and lora.path absolute.
+// Makes the paths of files and folders absolute.
 void ResolvePaths(LanguageConfig& config);
 RunConfig DescribeRun(const LanguageConfig& config);
 

@@ -42,7 +42,7 @@ void SampleFile::Write(LanguageSetup& setup, int64_t updates) {
                                                                 .index = i});
     const Json line = {{"updates", updates},
                        {"prompt", config.prompts[i]},
-                       {"text", setup.text.tokenizer->Decode(ids)}};
+                       {"text", text::DecodeAfter(*setup.text.tokenizer, setup.prompts[i], ids)}};
     file_->Append(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
   }
 }

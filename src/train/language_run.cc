@@ -63,7 +63,7 @@ class LanguageRun {
   void SampleDue();
   void SaveCheckpoint();
   void EvaluateAtTheEnd(LanguageSummary& summary);
-  void WriteModels(LanguageSummary& summary);
+  void WriteBestModel(LanguageSummary& summary);
   double Elapsed() const { return state_.time_s + (core::MonotonicSeconds() - started_); }
   bool Done() const { return state_.updates >= config_.total_updates; }
 
@@ -101,12 +101,14 @@ int LanguageRun::Run(bool resume) {
   summary.time_s = Elapsed();
   summary.stopped_early = state_.stopped;
   summary.best = state_.best;
+  // the model is there even where the evaluation fails on a record
+  if (!Interrupted()) WriteModelFolder(setup_, folder_.model());
   if (!Interrupted()) EvaluateAtTheEnd(summary);
   if (Interrupted()) {
     output_.Interrupted(state_.updates, fmt::format("{} tokens", state_.tokens));
     return 130;
   }
-  WriteModels(summary);
+  WriteBestModel(summary);
   FinishLanguage(summary, setup_, folder_, output_);
   return 0;
 }
@@ -161,17 +163,21 @@ void LanguageRun::GoOn(bool resume) {
 // with it, which is told as such.
 void LanguageRun::CheckTokenizer() const {
   if (config_.data.tokenizer != text::TokenizerKind::kModel) return;
-  const auto& tokenizer = *setup_.text.tokenizer;
-  const std::pair<const char*, const std::string&> files[] = {
-      {"tokenizer.json", tokenizer.ToJson()}, {"chat_template.jinja", tokenizer.chat_template()}};
-  for (const auto& [name, contents] : files) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder_.tokenizer(), ignored)) return;
+  const auto files = text::TokenizerFiles(*setup_.text.tokenizer, learner_.info().max_positions);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}) {
     const std::filesystem::path file = folder_.tokenizer() / name;
-    std::error_code ignored;
-    if (!std::filesystem::exists(file, ignored) || core::ReadTextFile(file) == contents) continue;
+    const bool was_there = std::filesystem::exists(file, ignored);
+    const auto now = files.find(name);
+    if (was_there == (now != files.end()) &&
+        (!was_there || core::ReadTextFile(file) == now->second))
+      continue;
     throw UserError({.what = fmt::format("cannot resume '{}': its {} is not what it was",
                                          folder_.path.string(), name),
                      .where = "data.tokenizer",
-                     .expected = "the tokenizer the run began with, as " + file.string() + " is",
+                     .expected = "the tokenizer the run began with, as it is in " +
+                                 folder_.tokenizer().string(),
                      .hint = "--run DIR starts a new run"});
   }
 }
@@ -347,10 +353,9 @@ void LanguageRun::EvaluateAtTheEnd(LanguageSummary& summary) {
   summary.evaluation_s = core::MonotonicSeconds() - begin;
 }
 
-// model/ has the last weights, best_model/ those of the best evaluation where they are others.
-// Where its checkpoint cannot be read any more the run ends without: it would never end otherwise.
-void LanguageRun::WriteModels(LanguageSummary& summary) {
-  WriteModelFolder(setup_, folder_.model());
+// best_model/ has the weights of the best evaluation where they are not the last ones. Where its
+// checkpoint cannot be read any more the run ends without: it would never end otherwise.
+void LanguageRun::WriteBestModel(LanguageSummary& summary) {
   if (state_.best.step < 0 || state_.best.step == state_.updates) {
     std::error_code ignored;
     std::filesystem::remove_all(folder_.best_model(), ignored);  // of a shorter run

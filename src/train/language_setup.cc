@@ -14,7 +14,8 @@ std::vector<int32_t> EncodePrompt(const std::string& prompt, const text::Tokeniz
                                   int64_t max_positions) {
   std::vector<int32_t> ids;
   try {
-    ids = tokenizer.Encode(prompt, {.unknown = text::UnknownText::kRefuse});
+    ids =
+        tokenizer.Encode(prompt, {.add_first_tokens = true, .unknown = text::UnknownText::kRefuse});
   } catch (const Error& error) {
     throw Error(fmt::format("samples.prompts: {}", error.what()), error.exit_code());
   }

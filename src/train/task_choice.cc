@@ -41,7 +41,7 @@ TaskResult RunChoice(const TaskConfig& task, const TaskModel& model, const TaskR
   for (size_t i = 0; i < items.size(); ++i) {
     Asked& item = asked.emplace_back();
     item.choices = prompts.Choices(items[i]);
-    const std::string context = encoder.TextOf(prompts.Prompt(items[i], i));
+    const std::string context = encoder.TextOf(prompts.Prompt(items[i]));
     for (const std::string& choice : item.choices.texts) {
       item.lengths.push_back(std::max<size_t>(1, text::python::Length(choice)));
       std::vector<int32_t> ids;

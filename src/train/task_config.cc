@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "text/text_template.h"
-
 namespace pawl::train {
 namespace {
 
@@ -40,6 +38,8 @@ void CheckJudge(const TaskConfig& task, const std::string& path) {
     if (task.samples > 1 && k > task.samples)
       Refuse(path, fmt::format("pass@{} of {} samples", k, task.samples), "at most samples");
   }
+  if (std::ranges::find(task.stop, "") != task.stop.end())
+    Refuse(path, "an empty text in stop", "texts that end an answer");
   if (task.samples > 1 && task.temperature == 0)
     Refuse(path, "samples that are all the same", "temperature above 0");
   if (task.samples > 1 && task.judge == Judge::kBleu)

@@ -1,6 +1,6 @@
 // A task of `pawl eval`: a TOML file that says what items a language model is asked and how its
-// answers count (docs/evaluation.md). Templates are Jinja over the columns of an item. Read and
-// checked whole before any work.
+// answers count (docs/evaluation.md). Templates are Jinja over the columns of an item. Keys are
+// checked as it is read, its items by CheckItems (task_runner.h).
 #pragma once
 #include <cstdint>
 #include <string>

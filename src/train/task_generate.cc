@@ -100,10 +100,17 @@ class AnswerJudge {
   ItemTemplate program_;
 };
 
-// Generates one answer, up to the first of the stop texts.
+// Generates one answer, up to the tokenizer's end token or the first of the stop texts, which may
+// be a special token.
 std::string Answer(const TaskConfig& task, const TaskModel& model, std::span<const int32_t> prompt,
                    int64_t tokens, uint64_t index) {
   text::TokenStream stream(model.tokenizer, {.skip_special_tokens = true});
+  for (const int32_t id : prompt) stream.Push(id);  // a space after it is part of the answer
+  std::vector<int32_t> ends;
+  if (const auto eos = model.tokenizer.eos_id()) ends.push_back(*eos);
+  for (const std::string& stop : task.stop) {
+    if (const auto id = model.tokenizer.TokenToId(stop)) ends.push_back(*id);
+  }
   std::string answer;
   const auto stop_at = [&] {
     size_t at = std::string::npos;
@@ -116,7 +123,8 @@ std::string Answer(const TaskConfig& task, const TaskModel& model, std::span<con
                                   .index = index,
                                   .ends = [&](int32_t id) {
                                     answer += stream.Push(id);
-                                    return stop_at() != std::string::npos;
+                                    return std::ranges::find(ends, id) != ends.end() ||
+                                           stop_at() != std::string::npos;
                                   }});
   answer += stream.Finish();
   if (const size_t at = stop_at(); at != std::string::npos) answer.resize(at);
@@ -155,18 +163,23 @@ std::vector<TaskMetric> RightMetrics(const TaskConfig& task) {
   return metrics;
 }
 
-void CheckCanBeScored(const TaskConfig& task, const TaskRequest& request) {
-  if (task.judge != Judge::kProgram || !task.sandbox.empty() || request.on_item) return;
-  throw UserError(
-      {.what = "programs are not run without a sandbox",
-       .where = fmt::format("task '{}': sandbox", task.name),
-       .expected = "a command that reads a program and exits with 0 where it passes",
-       .hint = "--set sandbox='[\"my_sandbox\"]', or --outputs FOLDER to keep the answers"});
+// The noise of a sample depends on the seed, the item and its number alone.
+uint64_t NoiseIndex(size_t item, int64_t sample) {
+  constexpr int kSampleBits = 20;  // samples are at most 100,000
+  return uint64_t{item} << kSampleBits | static_cast<uint64_t>(sample);
 }
 }  // namespace
 
+void CheckAnswers(const TaskConfig& task) {
+  const ItemPrompts prompts(task);
+  const AnswerJudge judge(task);
+  for (const TaskItem& item : ReadItems(task.files, task.limit)) {
+    prompts.Prompt(item);
+    if (!task.answer.empty()) prompts.Answer(item);
+  }
+}
+
 TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const TaskRequest& request) {
-  CheckCanBeScored(task, request);
   const ItemPrompts prompts(task);
   const AnswerJudge judge(task);
   PromptEncoder encoder(task, model);
@@ -177,7 +190,7 @@ TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const Tas
   TaskMetric bleu = BleuMetric();
   std::vector<TaskMetric> metrics = RightMetrics(task);
   for (size_t i = 0; i < items.size(); ++i) {
-    const std::string prompt = encoder.TextOf(prompts.Prompt(items[i], i));
+    const std::string prompt = encoder.TextOf(prompts.Prompt(items[i]));
     const std::string reference = task.answer.empty() ? "" : prompts.Answer(items[i]);
     auto ids = encoder.Encode(prompt);
     encoder.Cut(ids, static_cast<size_t>(positions - kept_free));
@@ -185,8 +198,7 @@ TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const Tas
     int64_t right = 0;
     Json answers = Json::array();
     for (int64_t s = 0; s < task.samples; ++s) {
-      const auto index = static_cast<uint64_t>(static_cast<int64_t>(i) * task.samples + s);
-      const std::string answer = Answer(task, model, ids, tokens, index);
+      const std::string answer = Answer(task, model, ids, tokens, NoiseIndex(i, s));
       Json out = {{"answer", answer}};
       if (judge.scores()) {
         const Judged judged = judge.Of(items[i], reference, answer);

@@ -73,21 +73,24 @@ ItemPrompts::ItemPrompts(const TaskConfig& task)
   for (size_t i = 0; i < task.choices.size(); ++i)
     choices_.emplace_back(task.choices[i], fmt::format("choices[{}]", i));
   if (task.shots == 0) return;
-  shots_are_own_ = task.shots_files.empty();
+  const auto& files = task.shots_files.empty() ? task.files : task.shots_files;
+  const bool are_own = std::ranges::any_of(files, [&](const std::string& file) {
+    return std::ranges::find(task.files, file) != task.files.end();
+  });
   // one more than is shown, for the item that is itself among them
-  shots_ = ReadItems(shots_are_own_ ? task.files : task.shots_files, task.shots + 1);
-  const size_t needed = static_cast<size_t>(task.shots) + (shots_are_own_ ? 1 : 0);
+  shots_ = ReadItems(files, task.shots + 1);
+  const size_t needed = static_cast<size_t>(task.shots) + (are_own ? 1 : 0);
   if (shots_.size() >= needed) return;
   throw UserError({.what = fmt::format("{} items for {} shots", shots_.size(), task.shots),
-                   .where = shots_are_own_ ? "files" : "shots_files",
+                   .where = task.shots_files.empty() ? "files" : "shots_files",
                    .expected = fmt::format("at least {}", needed)});
 }
 
-std::string ItemPrompts::Prompt(const TaskItem& item, size_t index) const {
+std::string ItemPrompts::Prompt(const TaskItem& item) const {
   std::string text;
   int64_t shown = 0;
   for (size_t i = 0; i < shots_.size() && shown < task_.shots; ++i) {
-    if (shots_are_own_ && i == index) continue;
+    if (shots_[i].place == item.place) continue;
     text += prompt_.Render(shots_[i]) + task_.delimiter + Answer(shots_[i]) + task_.separator;
     ++shown;
   }
@@ -119,7 +122,10 @@ ItemChoices ItemPrompts::Choices(const TaskItem& item) const {
   } else if (task_.answer_form == AnswerForm::kLetter) {
     if (answer.size() == 1) right = answer[0] - 'A';
   } else {
-    right = std::ranges::find(choices.texts, answer) - choices.texts.begin();
+    const auto is_answer = [&](const std::string& text) {
+      return text::python::Strip(text) == answer;
+    };
+    right = std::ranges::find_if(choices.texts, is_answer) - choices.texts.begin();
   }
   if (right < 0 || right >= static_cast<int64_t>(choices.texts.size())) {
     Refuse(item,

@@ -41,20 +41,17 @@ struct ItemChoices {
 class ItemPrompts {
  public:
   explicit ItemPrompts(const TaskConfig& task);
-  // `index`: of the item among the task's own, so that it is no example for itself.
-  std::string Prompt(const TaskItem& item, size_t index) const;
+  // An item is no example for itself.
+  std::string Prompt(const TaskItem& item) const;
   // What a prompt should be followed by: the answer, or of choice the text of the right one.
   std::string Answer(const TaskItem& item) const;
   ItemChoices Choices(const TaskItem& item) const;
-  // One column of an item and its rendered prompt without examples.
-  std::string OwnPrompt(const TaskItem& item) const { return prompt_.Render(item); }
 
  private:
   const TaskConfig& task_;
   ItemTemplate prompt_, answer_;
   std::vector<ItemTemplate> choices_;
   std::vector<TaskItem> shots_;
-  bool shots_are_own_ = false;
 };
 
 }  // namespace pawl::train

@@ -38,9 +38,10 @@ Interval IntervalOf(const TaskMetric& metric) {
       count, [&](std::span<const uint32_t> sample) { return OfSample(metric, sample); });
 }
 
-MetricDifference DifferenceOf(const TaskMetric& metric, const TaskMetric& against) {
+MetricDifference DifferenceOf(const TaskMetric& metric, const TaskMetric& against,
+                              bool same_items) {
   MetricDifference difference{.value = ValueOf(metric) - ValueOf(against)};
-  if (metric.count() != against.count() || metric.count() < 2) return difference;
+  if (!same_items || metric.count() != against.count() || metric.count() < 2) return difference;
   difference.ci95 = BootstrapInterval(metric.count(), [&](std::span<const uint32_t> sample) {
     return OfSample(metric, sample) - OfSample(against, sample);
   });

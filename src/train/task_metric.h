@@ -30,6 +30,7 @@ struct MetricDifference {
   double value = 0;
   std::optional<Interval> ci95;  // of paired items; nothing where the items are not the same
 };
-MetricDifference DifferenceOf(const TaskMetric& metric, const TaskMetric& against);
+// `same_items`: item i of both is the same.
+MetricDifference DifferenceOf(const TaskMetric& metric, const TaskMetric& against, bool same_items);
 
 }  // namespace pawl::train

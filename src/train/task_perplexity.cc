@@ -6,16 +6,14 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "text/data_config.h"
 #include "text/data_file.h"
+#include "text/utf8.h"
 #include "train/task_items.h"
 #include "train/task_runner.h"
 
 namespace pawl::train {
 namespace {
-
-bool IsJson(const std::string& path) {
-  return path.find(".json") != std::string::npos;  // .jsonl, .json.gz, ...
-}
 
 // Calls add(text) for each text of the task.
 template <class Add>
@@ -24,13 +22,13 @@ void ForEachText(const TaskConfig& task, const Add& add) {
   const ItemTemplate item_text(task.text, "text");
   for (const std::string& path : task.files) {
     if (left <= 0) break;
-    if (IsJson(path)) {
+    if (text::IsRecordName(path)) {
       for (const TaskItem& item : ReadItems({path}, left == INT64_MAX ? 0 : left)) {
         add(item_text.Render(item));
         --left;
       }
     } else {
-      add(text::DataFile(path, "files").ReadAll());
+      add(text::PlainText(text::DataFile(path, "files").ReadAll()));
       --left;
     }
   }
@@ -44,9 +42,18 @@ int64_t ContextOf(const TaskConfig& task, const rlhf::LearnerInfo& info) {
                      .where = "context",
                      .expected = fmt::format("2 to {}", info.max_positions)});
   }
+  if (task.stride > context) {
+    throw UserError({.what = fmt::format("a stride of {}, but windows of {}", task.stride, context),
+                     .where = "stride",
+                     .expected = "windows that leave nothing out"});
+  }
   return context;
 }
 }  // namespace
+
+void CheckTexts(const TaskConfig& task) {
+  ForEachText(task, [](const std::string&) {});
+}
 
 TaskResult RunPerplexity(const TaskConfig& task, const TaskModel& model) {
   const auto context = static_cast<size_t>(ContextOf(task, model.learner.info()));
@@ -76,6 +83,7 @@ TaskResult RunPerplexity(const TaskConfig& task, const TaskModel& model) {
   });
   const auto scores = scorer.Finish();
   TaskResult result{.name = task.name, .metrics = PerplexityMetrics(scores)};
+  result.asked = scorer.asked();
   for (const SequenceScore& score : scores) result.n += score.targets;
   if (result.n == 0) {
     throw UserError({.what = "nothing to evaluate on",

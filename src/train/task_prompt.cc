@@ -8,6 +8,8 @@ namespace pawl::train {
 
 PromptEncoder::PromptEncoder(const TaskConfig& task, const TaskModel& model)
     : model_(model), chat_(task.chat), date_(text::ParseDate(task.chat_date, "chat_date")) {
+  // a chat template writes the special tokens itself
+  if (!chat_) front_ = model.tokenizer.Encode("", {.add_first_tokens = true}).size();
   if (!chat_ || model.chat != nullptr) return;
   throw UserError({.what = "the model has no chat template",
                    .where = fmt::format("task '{}': chat", task.name),
@@ -21,16 +23,17 @@ std::string PromptEncoder::TextOf(const std::string& prompt) const {
 }
 
 std::vector<int32_t> PromptEncoder::Encode(const std::string& text) const {
-  // a chat template writes the special tokens itself
   auto ids = model_.tokenizer.Encode(
-      text, {.add_special_tokens = !chat_, .unknown = text::UnknownText::kRefuse});
+      text, {.add_first_tokens = !chat_, .unknown = text::UnknownText::kRefuse});
   if (!ids.empty()) return ids;
   throw UserError({.what = "a prompt without tokens", .expected = "at least one"});
 }
 
 void PromptEncoder::Cut(std::vector<int32_t>& ids, size_t most) {
   if (ids.size() <= most) return;
-  ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(most));
+  const size_t kept = std::min(front_, most - 1);
+  const auto first = ids.begin() + static_cast<std::ptrdiff_t>(kept);
+  ids.erase(first, first + static_cast<std::ptrdiff_t>(ids.size() - most));
   ++cut_;
 }
 

@@ -15,9 +15,10 @@ class PromptEncoder {
   PromptEncoder(const TaskConfig& task, const TaskModel& model);
   // The text as the model gets it.
   std::string TextOf(const std::string& prompt) const;
-  // Ids of a text that TextOf made, with what the tokenizer puts around it; at least one.
+  // Ids of a text that TextOf made, with what the tokenizer puts before it; at least one.
   std::vector<int32_t> Encode(const std::string& text) const;
-  // Takes ids off the left until at most `most` are there; counts it.
+  // Takes ids off the left, but what the tokenizer put there, until at most `most` are there;
+  // counts it.
   void Cut(std::vector<int32_t>& ids, size_t most);
   // "3 prompts were cut ...", or nothing.
   void AddNote(TaskResult& result) const;
@@ -25,6 +26,7 @@ class PromptEncoder {
  private:
   const TaskModel& model_;
   bool chat_;
+  size_t front_ = 0;  // tokens before a text
   std::optional<std::tm> date_;
   int64_t cut_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "train/language_setup.h"
 
 namespace pawl::train {
@@ -11,6 +12,10 @@ namespace {
 // of a batch; the result does not depend on it
 constexpr size_t kBatchTokens = 8192;
 }  // namespace
+
+void CheckItems(const TaskConfig& task) {
+  task.kind == TaskKind::kPerplexity ? CheckTexts(task) : CheckAnswers(task);
+}
 
 TaskResult RunTask(const TaskConfig& task, const TaskModel& model, const TaskRequest& request) {
   switch (task.kind) {
@@ -43,6 +48,11 @@ std::vector<SequenceScore> ScoreBatch(rlhf::LanguageModelLearner& learner,
   return scores;
 }
 
+uint32_t AddAsked(uint32_t asked, std::span<const int32_t> tokens,
+                  std::span<const uint8_t> is_target) {
+  return core::Crc32c(std::as_bytes(is_target), core::Crc32c(std::as_bytes(tokens), asked));
+}
+
 void SequenceScorer::Add(std::span<const int32_t> tokens, size_t first_target) {
   PAWL_CHECK(first_target >= 1 && first_target < tokens.size(), "targets behind a first token");
   if (batch_.tokens.size() + tokens.size() > kBatchTokens) Flush();
@@ -51,6 +61,7 @@ void SequenceScorer::Add(std::span<const int32_t> tokens, size_t first_target) {
             batch_.tokens.begin() + static_cast<std::ptrdiff_t>(begin));
   std::fill(batch_.is_target.begin() + static_cast<std::ptrdiff_t>(begin + first_target),
             batch_.is_target.end(), uint8_t{1});
+  asked_ = AddAsked(asked_, tokens, std::span(batch_.is_target).subspan(begin));
 }
 
 void SequenceScorer::Flush() {

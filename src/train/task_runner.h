@@ -25,7 +25,10 @@ struct TaskResult {
   std::string name;
   std::vector<TaskMetric> metrics;  // the first is the task's; none: not scored
   int64_t n = 0;                    // items, or tokens of a perplexity
-  std::vector<std::string> notes;   // for people: what was cut, ...
+  // Stands for what was scored where that depends on the model (windows of tokens): two results
+  // have the same items where it is equal.
+  uint32_t asked = 0;
+  std::vector<std::string> notes;  // for people: what was cut, ...
 };
 
 struct TaskRequest {
@@ -33,6 +36,9 @@ struct TaskRequest {
   std::function<void(const std::string& json)> on_item;
 };
 
+// What can be found wrong without a model, so that no work is lost to it: templates, patterns,
+// files, every item. Throws UserError.
+void CheckItems(const TaskConfig& task);
 // Throws UserError for items that lack what the templates ask for, with file and line, and where
 // the model cannot take the task (no chat template, too few positions).
 TaskResult RunTask(const TaskConfig& task, const TaskModel& model, const TaskRequest& request = {});
@@ -45,6 +51,9 @@ struct SequenceScore {
   double log_prob = 0;                 // nats
   int64_t targets = 0, likeliest = 0;  // likeliest: targets that are the most likely token
 };
+// Tokens and which of them are targets, added to a checksum.
+uint32_t AddAsked(uint32_t asked, std::span<const int32_t> tokens,
+                  std::span<const uint8_t> is_target);
 // Of each sequence of a batch.
 std::vector<SequenceScore> ScoreBatch(rlhf::LanguageModelLearner& learner,
                                       const text::TokenBatch& batch);
@@ -57,11 +66,13 @@ class SequenceScorer {
   void Add(std::span<const int32_t> tokens, size_t first_target);
   // The scores of all, in the order of Add.
   std::vector<SequenceScore> Finish();
+  uint32_t asked() const { return asked_; }  // of all that was added, for TaskResult
 
  private:
   void Flush();
   rlhf::LanguageModelLearner& learner_;
   text::TokenBatch batch_;
+  uint32_t asked_ = 0;
   std::vector<SequenceScore> scores_;
 };
 
@@ -69,6 +80,8 @@ class SequenceScorer {
 std::vector<TaskMetric> PerplexityMetrics(std::span<const SequenceScore> scores);
 
 TaskResult RunPerplexity(const TaskConfig& task, const TaskModel& model);
+void CheckTexts(const TaskConfig& task);    // of a perplexity
+void CheckAnswers(const TaskConfig& task);  // of choice and generate
 TaskResult RunChoice(const TaskConfig& task, const TaskModel& model, const TaskRequest& request);
 TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const TaskRequest& request);
 

@@ -311,6 +311,29 @@ max_tokens = 8
   for (std::string line; std::getline(answers, line); ++lines)
     EXPECT_LE(Json::parse(line)["answers"][0]["answer"].get<std::string>().size(), 8u);
   EXPECT_EQ(lines, 4);
+  // what would do nothing is refused, and before any work
+  Put("code.toml",
+      "kind = \"generate\"\nfiles = [\"quiz.jsonl\"]\nprompt = \"{{ q }}\"\n"
+      "judge = \"program\"\nprogram = \"{{ completion }}\"\n");
+  const struct {
+    Arguments more;
+    const char* part;
+  } wrong[] = {
+      {{"--stride", "4"}, "--stride"},
+      {{"--set", "limit=1"}, "--set"},
+      {{"--outputs", "o"}, "--outputs"},
+      {{"--task", "quiz.toml", "--context", "8"}, "--context"},
+      {{"--text", "held_out.txt", "--stride", "100"}, "leave nothing out"},
+      {{"--task", "quiz.toml", "--against", "nowhere"}, "no language model"},
+      {{"--task", "code.toml"}, "without a sandbox"},
+      {{"--task", "code.toml", "--outputs", "o", "--against", "run"}, "without a sandbox"}};
+  for (const auto& [more, part] : wrong) {
+    Arguments all = {"eval", "run"};
+    all.insert(all.end(), more.begin(), more.end());
+    EXPECT_EQ(Pawl(all), 2) << part;
+    EXPECT_NE(Text("err.txt").find(part), std::string::npos) << Text("err.txt");
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "o"));
   // a wrong task is told before the model is read
   Put("quiz.toml", "kind = \"choice\"\nfiles = [\"quiz.jsonl\"]\n");
   EXPECT_EQ(Pawl({"eval", "run", "--task", "quiz.toml"}), 2);

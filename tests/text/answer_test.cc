@@ -31,7 +31,8 @@ std::vector<nlohmann::json> Rows(const std::string& name) {
 TEST(Gsm8kAnswer, TheNumberBehindTheLastMark) {
   EXPECT_EQ(Gsm8kAnswer("6 * 3 = 18\n#### 1,234"), "1234");
   EXPECT_EQ(Gsm8kAnswer("A: 3\nA: -4.50."), "-4.50");
-  EXPECT_EQ(Gsm8kAnswer("#### none, A: 7"), "7");
+  EXPECT_EQ(Gsm8kAnswer("#### none\nA: 7"), "7");
+  EXPECT_EQ(Gsm8kAnswer("Plan A: 3 eggs, 18 are left"), std::nullopt);
   EXPECT_EQ(Gsm8kAnswer("no answer"), std::nullopt);
   EXPECT_FALSE(IsGsm8kCorrect("no", "no"));
 }

@@ -128,6 +128,7 @@ TEST(DataFile, WhatIsNoTextFileIsRefused) {
   EXPECT_THAT(error("/dev/zero"), testing::HasSubstr("is no file"));
   EXPECT_THAT(error(folder.Write("wide", std::string("\xFF\xFE{\0", 4))),
               testing::AllOf(testing::HasSubstr("UTF-16"), testing::HasSubstr("iconv")));
+  EXPECT_THAT(error(folder.Write("wide.gz", Gzip("\xFF\xFEw."))), testing::HasSubstr("UTF-16"));
   EXPECT_THAT(error(folder.Write("p.parquet", "PAR1\x15\x04")),
               testing::AllOf(testing::HasSubstr("Parquet"), testing::HasSubstr("to_json")));
 }

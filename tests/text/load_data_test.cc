@@ -119,6 +119,12 @@ TEST(LoadData, RecordsBecomeBatches) {
   // the characters of what is encoded, the end included: digits + = and the line break
   config.tokenizer = TokenizerKind::kChar;
   EXPECT_EQ(LoadData(config, nullptr).tokenizer->vocab_size(), 13);
+  std::string with_rare;  // in a line that is held out
+  for (int i = 1; i <= 50; ++i)
+    with_rare += fmt::format("{{\"q\": \"a\", \"a\": \"{}\"}}\n", i == 13 ? "~" : "b");
+  auto rare = config;
+  rare.files = {folder.Write("rare.jsonl", with_rare)};
+  EXPECT_EQ(LoadData(rare, nullptr).tokenizer->vocab_size(), 4);  // a, b, ~ and the line break
   // another file to evaluate on
   config.tokenizer = TokenizerKind::kByte;
   config.eval_files = {folder.Write("b.jsonl", "{\"q\": \"?\", \"a\": \"!\"}\n")};

@@ -17,6 +17,14 @@ TEST(TextTemplate, WritesTheColumnsOfARecord) {
             "Ä? 1. x 2. y ");
 }
 
+TEST(TextTemplate, ALineBreakAtTheEndStays) {
+  const Json row = {{"q", "x"}};
+  EXPECT_EQ(TextTemplate("{{ q }}\nAnswer:\n", "t").Render(row), "x\nAnswer:\n");
+  EXPECT_EQ(TextTemplate("{{ q }}\n\n", "t").Render(row), "x\n\n");
+  // but one behind a block belongs to the block, as everywhere
+  EXPECT_EQ(TextTemplate("{% if q %}y{% endif %}\n", "t").Render(row), "y");
+}
+
 TEST(TextTemplate, WhatARecordDoesNotHaveIsAnErrorWithItsName) {
   const TextTemplate made("{{ question }}\n{{ anwser }}", "prompt");
   const Json row = {{"question", "q"}, {"answer", "a"}};

@@ -189,6 +189,57 @@ TEST(TokenizerJson, TheConfigNamesTokensAndMayAddThem) {
   EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("'<end>'"), std::string::npos);
 }
 
+TEST(TokenizerJson, APromptGetsTheFirstTokensAlone) {
+  Json document = Small();
+  document["added_tokens"] = {Added(8, "<s>"), Added(9, "</s>")};
+  document["post_processor"] = Json::parse(R"({"type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+               {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+    "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [8], "tokens": ["<s>"]},
+                                   "</s>": {"id": "</s>", "ids": [9], "tokens": ["</s>"]}}})");
+  const auto tokenizer = Parse(document);
+  EXPECT_EQ(tokenizer->Encode("ab", {.add_special_tokens = true}), (Ids{8, 5, 9}));
+  EXPECT_EQ(tokenizer->Encode("ab", {.add_first_tokens = true}), (Ids{8, 5}));
+}
+
+TEST(TokenizerJson, ATextThatGoesOnKeepsItsFirstSpace) {
+  Json document = Small();
+  document["decoder"] = Json::parse(R"({"type": "Metaspace", "replacement": "_",
+                                        "prepend_scheme": "always", "split": true})");
+  const auto tokenizer = Parse(document);
+  const Ids prompt = {4, 0}, answer = {4, 1, 4, 2};  // "_a", "_b_c"
+  EXPECT_EQ(tokenizer->Decode(answer), "b c");
+  EXPECT_EQ(DecodeAfter(*tokenizer, prompt, answer), " b c");
+  EXPECT_EQ(tokenizer->Decode(prompt) + DecodeAfter(*tokenizer, prompt, answer), "a b c");
+}
+
+TEST(TokenizerFolder, TokensAddedBesideTheVocabularyAreRead) {
+  TempFolder folder;
+  folder.Write("vocab.json", R"({"a": 0, "b": 1, "ab": 2, "<e>": 3})");
+  folder.Write("merges.txt", "#version: 0.2\na b\n");
+  folder.Write("added_tokens.json", R"({"<|im_end|>": 5, "<x>": 4})");
+  folder.Write("tokenizer_config.json", R"({"additional_special_tokens": ["<|im_end|>"]})");
+  const std::string text = "ab<|im_end|>b<x>";
+  const auto old_style = LoadTokenizer(folder.path());
+  EXPECT_EQ(old_style->Encode(text), (Ids{2, 5, 1, 4}));
+  EXPECT_EQ(old_style->Decode(Ids{5, 0, 4}, {.skip_special_tokens = true}), "a<x>");
+  // where there is both, the config counts
+  folder.Write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", "added_tokens_decoder": {
+    "4": {"content": "<|im_end|>", "special": true, "lstrip": false, "rstrip": true}}})");
+  const auto tokenizer = LoadTokenizer(folder.path());
+  EXPECT_EQ(tokenizer->Encode("ab<|im_end|> b"), (Ids{2, 4, 1}));
+  EXPECT_EQ(tokenizer->eos_id(), 4);
+  for (const char* bad :
+       {R"({"added_tokens_decoder": {"x": {"content": "a"}}})",
+        R"({"added_tokens_decoder": {"6": {}}})", R"({"added_tokens_decoder": {"6": 1}})",
+        R"({"added_tokens_decoder": []})"}) {
+    folder.Write("tokenizer_config.json", bad);
+    EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("added_tokens_decoder"),
+              std::string::npos)
+        << bad;
+  }
+}
+
 TEST(TokenizerJson, LengthsAreIgnoredWithAWarning) {
   EXPECT_TRUE(Parse(Small())->warnings().empty());
   Json document = Small();

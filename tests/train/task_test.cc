@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/error.h"
 #include "train/task_runner.h"
@@ -253,9 +254,72 @@ sandbox_seconds = 0.3
   EXPECT_THAT(result.metrics[0].name, "pass@1");
   EXPECT_TRUE(Run(Task(task, items)).metrics.empty());  // answers kept, not scored
   EXPECT_EQ(outputs_[0]["answers"][0]["answer"], "exit 0");
-  const TaskConfig config = Task(task, items);
-  EXPECT_THAT(ErrorOf([&] { RunTask(config, {.learner = model_, .tokenizer = tokenizer_}); }),
-              HasSubstr("without a sandbox"));
+}
+
+TEST_F(TaskTest, TheNoiseOfASampleDependsOnItsItemAndNumberAlone) {
+  const std::string task = "kind = \"generate\"\nprompt = \"p\"\nanswer = \"a\"\ntemperature = 1\n";
+  std::vector<uint64_t> indices;
+  model_.answer = [&](const std::string&, uint64_t index) {
+    indices.push_back(index);
+    return "a";
+  };
+  Run(Task(task + "samples = 2\n", "{}\n{}\n"));
+  const std::vector<uint64_t> two = indices;
+  indices.clear();
+  Run(Task(task + "samples = 3\n", "{}\n{}\n"));
+  EXPECT_THAT(indices, ElementsAre(two[0], two[1], testing::_, two[2], two[3], testing::_));
+  EXPECT_EQ(std::set<uint64_t>(indices.begin(), indices.end()).size(), 6u);
+}
+
+TEST_F(TaskTest, AnItemIsNoExampleForItselfWhereverExamplesComeFrom) {
+  model_.answer = [](const std::string&, uint64_t) { return ""; };
+  const std::string items = Put("items.jsonl", "{\"q\": \"1\"}\n{\"q\": \"2\"}\n{\"q\": \"3\"}\n");
+  for (const std::string& files : {std::string(), "shots_files = [\"" + items + "\"]\n"}) {
+    model_.prompts.clear();
+    Run(
+        Task("kind = \"generate\"\nprompt = \"{{ q }}?\"\nanswer = \"a\"\nshots = 2\n"
+             "separator = \" \"\n" +
+                 files,
+             "{\"q\": \"1\"}\n{\"q\": \"2\"}\n{\"q\": \"3\"}\n"));
+    EXPECT_THAT(model_.prompts, ElementsAre("2? a 3? a 1?", "1? a 3? a 2?", "1? a 2? a 3?"));
+  }
+}
+
+TEST_F(TaskTest, AnAnswerInWordsIsFoundAmongChoicesWithSpaces) {
+  const TaskResult result = Run(
+      Task("kind = \"choice\"\nprompt = \"p\"\nanswer = \" yes\"\nchoices = [\" no\", \" yes\"]\n"
+           "answer_form = \"text\"\n",
+           "{}"));
+  EXPECT_EQ(outputs_[0]["right"], 1);
+}
+
+TEST_F(TaskTest, WindowsThatLeaveTokensOutAreRefused) {
+  const TaskConfig task = TextTask(Put("text.txt", std::string(200, 'x')), 0, 65);  // positions: 64
+  EXPECT_THAT(ErrorOf([&] { Run(task); }), HasSubstr("leave nothing out"));
+}
+
+TEST_F(TaskTest, ByteOrderMarksAndCarriageReturnsAreNoText) {
+  const TaskResult plain = Run(TextTask(Put("a.txt", "ab\ncd\n"), 0, 0));
+  const TaskResult windows = Run(TextTask(Put("b.txt",
+                                              "\xEF\xBB\xBF"
+                                              "ab\r\ncd\r\n"),
+                                          0, 0));
+  EXPECT_EQ(plain.n, windows.n);
+  EXPECT_EQ(plain.asked, windows.asked);
+  EXPECT_NE(plain.asked, Run(TextTask(Put("a.txt", "ab\ncd\n"), 4, 2)).asked);
+}
+
+TEST_F(TaskTest, ItemsAreCheckedWithoutAModel) {
+  const std::string generate = "kind = \"generate\"\nprompt = \"{{ q }}\"\nanswer = \"a\"\n";
+  EXPECT_EQ(ErrorOf([&] { CheckItems(Task(generate, "{\"q\": 1}\n")); }), "");
+  EXPECT_THAT(ErrorOf([&] { CheckItems(Task(generate, "{\"q\": 1}\n{}\n")); }),
+              HasSubstr("items.jsonl:2"));
+  EXPECT_THAT(
+      ErrorOf([&] {
+        CheckItems(Task(generate + "extract = [\"pattern\"]\npattern = \"(\"\n", "{\"q\": 1}"));
+      }),
+      HasSubstr("pattern"));
+  EXPECT_THAT(ErrorOf([&] { CheckItems(TextTask("nowhere.txt", 0, 0)); }), HasSubstr("nowhere"));
 }
 
 TEST_F(TaskTest, LongPromptsAreCutFromTheLeftAndCounted) {
@@ -283,6 +347,7 @@ TEST_F(TaskTest, WhatIsWrongIsToldInOneLine) {
       {generate + "prompt = \"p\"\nanswer = \"a\"\nextract = [\"last\"]", "{}", "'last'"},
       {generate + "prompt = \"p\"\nanswer = \"a\"\nchat = true", "{}", "no chat template"},
       {generate + "prompt = \"p\"\nanswer = \"a\"\nsamples = 2", "{}", "temperature"},
+      {generate + "prompt = \"p\"\nanswer = \"a\"\nstop = [\"\"]", "{}", "empty text in stop"},
       {generate + "promt = \"p\"", "{}", "promt"},
       {"kind = \"choice\"\nprompt = \"p\"\nanswer = \"0\"", "{}", "no choices"},
       {"kind = \"choice\"\nprompt = \"p\"\nanswer = \"0\"\nchoices_column = \"c\"",
@@ -304,14 +369,15 @@ TEST(TaskMetric, PairedItemsGiveANarrowerIntervalThanTwoAlone) {
     a.items.push_back(i % 10);
     b.items.push_back(i % 10 + (i % 3 == 0 ? 0.5 : 0.4));
   }
-  const MetricDifference difference = DifferenceOf(a, b);
+  const MetricDifference difference = DifferenceOf(a, b, /*same_items=*/true);
   EXPECT_NEAR(difference.value, ValueOf(a) - ValueOf(b), 1e-12);
   ASSERT_TRUE(difference.ci95.has_value());
   const Interval alone = IntervalOf(a);
   EXPECT_LT(difference.ci95->high - difference.ci95->low, 0.1 * (alone.high - alone.low));
   EXPECT_LT(difference.ci95->high, -0.4);
+  EXPECT_FALSE(DifferenceOf(a, b, /*same_items=*/false).ci95.has_value());
   b.items.pop_back();
-  EXPECT_FALSE(DifferenceOf(a, b).ci95.has_value());
+  EXPECT_FALSE(DifferenceOf(a, b, true).ci95.has_value());
 }
 
 }  // namespace
