@@ -183,6 +183,13 @@ TEST(Regex, HostilePatternsEndInAnError) {
   EXPECT_THROW(Regex::Compile("(?:a+)+b", "test").Find(std::string(100, 'a'), 0), Error);
 }
 
+TEST(Regex, AFullStackEndsTheSearch) {
+  const std::string text(5'000'000, 'a');  // a frame for each turn, and there are 2^22
+  for (const char* pattern :
+       {"(?:(?:a|b)(?=aa))*", "(?:(?:a|b)(?>a?))*", "(?:a|b)*c", "(?:a??b?)*c"})
+    EXPECT_THROW(Regex::Compile(pattern, "test").Find(text, 0), Error) << pattern;
+}
+
 TEST(Regex, LoopsOfNothingEnd) {
   EXPECT_EQ(Pieces("(?:a*)*b", "aab"), Strings{"aab"});
   EXPECT_EQ(Pieces("(?:|a)+b", "aab"), Strings{"aab"});
