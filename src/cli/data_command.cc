@@ -32,7 +32,8 @@ void AddData(CLI::App& app, int& exit_code) {
   inspect->add_flag("--json", options->json, "print one JSON object and nothing else");
   inspect->callback([options, settings, &exit_code] {
     core::Table table;
-    for (const std::string& setting : *settings) table = table.WithOverride(setting);
+    for (const std::string& setting : *settings)  // with or without the section's name
+      table = table.WithOverride(setting.starts_with("data.") ? setting.substr(5) : setting);
     const auto files = options->data.files;
     core::LoadConfig(table, options->data);
     options->data.files = files;

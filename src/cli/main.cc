@@ -111,10 +111,11 @@ int Main(int argc, char** argv) {
                 fmt::format("cannot use '{}': {}", error.path1().string(), error.code().message()),
                 1);
   } catch (const std::bad_alloc&) {
-    return Fail(name,
-                "out of memory: a smaller model, fewer env.num_envs, a shorter ppo.horizon, fewer "
-                "train.micro_batch_tokens?",
-                1);
+    return Fail(
+        name,
+        "out of memory: a smaller file or model, fewer env.num_envs, a shorter ppo.horizon, "
+        "fewer train.micro_batch_tokens?",
+        1);
   } catch (const std::exception& error) {
     return Fail(name, error.what(), 1);
   }

@@ -1,5 +1,6 @@
 // `pawl tokenizer`: train one, look into one, see what a text becomes.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -58,6 +59,19 @@ int Train(const TrainOptions& options) {
                      .where = "--special",
                      .expected = "--kind bpe"});
   }
+  for (size_t i = 0; i < options.special.size(); ++i) {
+    const std::string& token = options.special[i];
+    const bool again =
+        std::find(options.special.begin(), options.special.begin() + static_cast<std::ptrdiff_t>(i),
+                  token) != options.special.begin() + static_cast<std::ptrdiff_t>(i);
+    if (!token.empty() && !again && text::FindInvalidUtf8(token) == std::string::npos) continue;
+    throw UserError({.what = fmt::format("special token {} is {}", i + 1,
+                                         token.empty() ? "empty"
+                                         : again       ? "there twice"
+                                                       : "no UTF-8"),
+                     .where = "--special",
+                     .expected = "texts that differ"});
+  }
   std::vector<std::string> texts;
   for (const std::string& file : options.files) {
     texts.push_back(text::PlainText(text::DataFile(file, "files").ReadAll()));
@@ -65,6 +79,10 @@ int Train(const TrainOptions& options) {
     if (bad == std::string::npos) continue;
     throw UserError(
         {.what = fmt::format("byte {} is no UTF-8", bad), .where = file, .expected = "UTF-8"});
+  }
+  if (std::ranges::all_of(texts, [](const std::string& text) { return text.empty(); })) {
+    throw UserError(
+        {.what = "no text in the files", .where = "files", .expected = "text to learn from"});
   }
   const double begin = core::MonotonicSeconds();
   const std::string json = TrainedJson(options, texts);
@@ -198,8 +216,9 @@ void AddTokenizer(CLI::App& app, int& exit_code) {
   train_command->add_option("--vocab", train->vocab, "bpe: tokens in all")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
-  train_command->add_option("--min-frequency", train->min_frequency,
-                            "bpe: rarer pairs are not merged");
+  train_command
+      ->add_option("--min-frequency", train->min_frequency, "bpe: rarer pairs are not merged")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   train_command->add_option("--special", train->special,
                             "bpe: special tokens, the first ids; the first ends a text");
   train_command

@@ -3,11 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -18,44 +22,113 @@ extern char** environ;
 
 namespace pawl::core {
 namespace {
-constexpr int kPollMs = 10;
+constexpr int kPollMs = 10, kWatchMs = 2;
+constexpr int kCannotStart = 127;
 
-// The program in a process group of its own, its input a pipe whose end is returned.
-pid_t Spawn(std::span<const std::string> command, int& input) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    throw RunError({.what = fmt::format("no pipe for a program ({})", std::strerror(errno))});
+std::array<int, 2> Pipe() {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) == 0) return ends;
+  throw RunError({.what = fmt::format("no pipe for a program ({})", std::strerror(errno))});
+}
+
+// ---- in the watching process: system calls only, as other threads of the parent may have held
+// locks when it was made
+
+// Ends all children that this process has, and those they left to it.
+void KillChildren() {
+  for (int round = 0; round < 1000; ++round) {
+    char list[4096];
+    const int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    const ssize_t size = fd >= 0 ? read(fd, list, sizeof(list)) : 0;
+    if (fd >= 0) close(fd);
+    pid_t pid = 0;
+    for (ssize_t i = 0; i < size; ++i) {
+      if (list[i] >= '0' && list[i] <= '9') {
+        pid = pid * 10 + (list[i] - '0');
+      } else {
+        if (pid > 0) kill(pid, SIGKILL);
+        pid = 0;
+      }
+    }
+    pid_t ended;
+    while ((ended = waitpid(-1, nullptr, WNOHANG)) > 0) {
+    }
+    if (ended < 0) return;  // none is left
+    poll(nullptr, 0, kWatchMs);
   }
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
-  for (const int out : {STDOUT_FILENO, STDERR_FILENO})
-    posix_spawn_file_actions_addopen(&actions, out, "/dev/null", O_WRONLY, 0);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  sigset_t reset;
-  sigemptyset(&reset);
-  sigaddset(&reset, SIGPIPE);
-  posix_spawnattr_setsigdefault(&attributes, &reset);
+}
+
+struct Watched {
+  const char* program;
+  char* const* argv;
+  int input;  // becomes its standard input
+  int alive;  // ends when the parent does, or wants the program to end
+  int error;  // is told why the program cannot start
+};
+
+[[noreturn]] void RunProgram(const Watched& watched) {
+  setpgid(0, 0);
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  dup2(watched.input, STDIN_FILENO);
+  dup2(nowhere, STDOUT_FILENO);
+  dup2(nowhere, STDERR_FILENO);
+  signal(SIGPIPE, SIG_DFL);
+  execve(watched.program, watched.argv, environ);
+  const int code = errno;
+  if (write(watched.error, &code, sizeof(code)) < 0) _exit(kCannotStart);
+  _exit(kCannotStart);
+}
+
+// Runs the program and ends it, with every process that it made, when its time is over, when it
+// ends itself, or when the parent is gone, however that came.
+[[noreturn]] void Watch(const Watched& watched) {
+  setpgid(0, 0);  // Ctrl-C is for the parent
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const pid_t program = fork();
+  if (program == 0) RunProgram(watched);
+  close(watched.error);
+  close(watched.input);
+  int status = kCannotStart << 8;
+  while (program > 0 && waitpid(program, &status, WNOHANG) == 0) {
+    pollfd wait = {.fd = watched.alive, .events = POLLIN, .revents = 0};
+    if (poll(&wait, 1, kWatchMs) > 0) break;
+  }
+  if (program > 0) kill(-program, SIGKILL);
+  KillChildren();
+  _exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+// ---- in the parent
+
+struct Program {
+  pid_t watcher = -1;
+  int input = -1, alive = -1;
+};
+
+Program Start(std::span<const std::string> command) {
+  const std::string path = FindProgram(command[0]);
   std::vector<char*> argv;
   for (const std::string& part : command) argv.push_back(const_cast<char*>(part.c_str()));
   argv.push_back(nullptr);
-  pid_t pid = -1;
-  const int error = posix_spawnp(&pid, argv[0], &actions, &attributes, argv.data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[0]);
-  if (error != 0) {
-    close(ends[1]);
-    throw UserError(
-        {.what = fmt::format("cannot start '{}' ({})", command[0], std::strerror(error)),
-         .expected = "a program and its arguments"});
+  const auto input = Pipe(), alive = Pipe(), error = Pipe();
+  const pid_t watcher = fork();
+  if (watcher == 0) {
+    for (const int mine : {input[1], alive[1], error[0]}) close(mine);
+    Watch({path.c_str(), argv.data(), input[0], alive[0], error[1]});
   }
-  fcntl(ends[1], F_SETFL, O_NONBLOCK);
-  input = ends[1];
-  return pid;
+  for (const int theirs : {input[0], alive[0], error[1]}) close(theirs);
+  int code = watcher < 0 ? errno : 0;
+  if (watcher > 0 && read(error[0], &code, sizeof(code)) <= 0) code = 0;
+  close(error[0]);
+  if (code != 0) {
+    close(input[1]);
+    close(alive[1]);
+    if (watcher > 0) waitpid(watcher, nullptr, 0);
+    throw UserError({.what = fmt::format("cannot start '{}' ({})", command[0], std::strerror(code)),
+                     .expected = "a program and its arguments"});
+  }
+  fcntl(input[1], F_SETFL, O_NONBLOCK);
+  return {watcher, input[1], alive[1]};
 }
 
 // Writes what fits. False: nothing is left, or nobody reads.
@@ -69,34 +142,52 @@ bool WriteSome(int fd, std::string_view& left) {
 }
 }  // namespace
 
+std::string FindProgram(const std::string& name) {
+  const auto runs = [](const std::string& path) {
+    struct stat info {};
+    return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+           access(path.c_str(), X_OK) == 0;
+  };
+  if (name.find('/') != std::string::npos && runs(name)) return name;
+  const char* folders = std::getenv("PATH");
+  std::string_view rest = name.find('/') == std::string::npos && folders != nullptr ? folders : "";
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find(':'), rest.size());
+    const std::string path = std::string(rest.substr(0, end)) + "/" + name;
+    if (runs(path)) return path;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  throw UserError({.what = fmt::format("cannot start '{}' (no such program)", name),
+                   .expected = "a program and its arguments"});
+}
+
 SubprocessResult RunWithInput(std::span<const std::string> command, std::string_view input,
                               double deadline_s) {
   PAWL_CHECK(!command.empty(), "a command");
-  signal(SIGPIPE,
-         SIG_IGN);  // a program that does not read its input to the end is no error of ours
-  int fd = -1;
-  const pid_t pid = Spawn(command, fd);
+  // a program that does not read its input to the end is no error of ours
+  signal(SIGPIPE, SIG_IGN);
+  Program program = Start(command);
   const Deadline deadline = After(deadline_s);
   SubprocessResult result;
   int status = 0;
-  while (true) {
-    if (fd >= 0 && !WriteSome(fd, input)) {
-      close(fd);
-      fd = -1;
+  while (waitpid(program.watcher, &status, WNOHANG) == 0) {
+    if (program.input >= 0 && !WriteSome(program.input, input)) {
+      close(program.input);
+      program.input = -1;
     }
-    const pid_t ended = waitpid(pid, &status, WNOHANG);
-    if (ended == pid) break;
     if (Clock::now() > deadline) {
       result.timed_out = true;
-      kill(-pid, SIGKILL);
-      waitpid(pid, &status, 0);
+      close(program.alive);  // the watcher ends it
+      program.alive = -1;
+      waitpid(program.watcher, &status, 0);
       break;
     }
-    pollfd wait = {.fd = fd, .events = POLLOUT, .revents = 0};
-    poll(&wait, fd >= 0 ? 1 : 0, kPollMs);
+    pollfd wait = {.fd = program.input, .events = POLLOUT, .revents = 0};
+    poll(&wait, program.input >= 0 ? 1 : 0, kPollMs);
   }
-  if (fd >= 0) close(fd);
-  kill(-pid, SIGKILL);  // what it left behind
+  for (const int fd : {program.input, program.alive}) {
+    if (fd >= 0) close(fd);
+  }
   result.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return result;
 }

@@ -20,7 +20,7 @@ struct ModelSection {
   std::string path;
   nn::ModelFamily family = nn::ModelFamily::kLlama;
   int64_t width = 128, layers = 4, heads = 4, kv_heads = 0, head_dim = 0, intermediate = 0;
-  int64_t vocab = 0;
+  int64_t vocab = 0, positions = 0;
   bool tied = true;
   SavedDtype dtype = SavedDtype::kModel;
   double rope_theta = 10'000, norm_epsilon = 1e-5;
@@ -45,6 +45,11 @@ struct ModelSection {
              .max = 1'000'000});
     v.Field("vocab", vocab,
             {.help = "size of the vocabulary; 0 = the tokenizer's", .min = 0, .max = 1'000'000});
+    v.Field("positions", positions,
+            {.help = "longest sequence of a new model; 0 = data.context",
+             .min = 0,
+             .max = 10'000'000,
+             .unit = "tokens"});
     v.Field("tied", tied, {.help = "the output head is the token embedding"});
     v.Field("dtype", dtype,
             {.help = "of the weights as they are saved; model = as in the folder it started from, "

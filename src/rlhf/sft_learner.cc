@@ -56,7 +56,7 @@ nn::ModelConfig NewModel(const LearnerRequest& request) {
   config.intermediate =
       section.intermediate > 0 ? section.intermediate : DefaultIntermediate(config);
   config.vocab = section.vocab > 0 ? section.vocab : request.tokenizer_vocab;
-  config.max_positions = request.context;
+  config.max_positions = section.positions > 0 ? section.positions : request.context;
   config.norm_epsilon = section.norm_epsilon;
   config.rope.theta = config.local_rope.theta = section.rope_theta;
   config.sliding_window = section.sliding_window;

@@ -244,8 +244,8 @@ Rendered ChatTemplate::Render(const ChatJson& messages, const RenderOptions& opt
 
 namespace {
 
-// The special tokens of a tokenizer_config.json as variables.
-ChatJson SpecialTokens(const ChatJson& config) {
+// The special tokens of a tokenizer_config.json as variables; `eos_token`: in place of its own.
+ChatJson SpecialTokens(const ChatJson& config, const std::string& eos_token) {
   ChatJson tokens = ChatJson::object();
   const auto add = [&](const std::string& name, const ChatJson& value) {
     if (value.is_string()) tokens[name] = value;
@@ -259,6 +259,7 @@ ChatJson SpecialTokens(const ChatJson& config) {
   if (extra != config.end() && extra->is_object()) {
     for (const auto& item : extra->items()) add(item.key(), item.value());
   }
+  if (!eos_token.empty()) tokens["eos_token"] = eos_token;
   return tokens;
 }
 
@@ -272,11 +273,11 @@ ChatJson ReadConfig(const fs::path& path) {
 }
 }  // namespace
 
-ChatTemplate LoadChatTemplate(const fs::path& folder) {
+ChatTemplate LoadChatTemplate(const fs::path& folder, const std::string& eos_token) {
   const fs::path file = folder / "chat_template.jinja",
                  config_path = folder / "tokenizer_config.json";
   const ChatJson config = ReadConfig(config_path);
-  const ChatJson tokens = SpecialTokens(config);
+  const ChatJson tokens = SpecialTokens(config, eos_token);
   if (fs::exists(file)) return ChatTemplate::Parse(core::ReadTextFile(file), file.string(), tokens);
   const auto found = config.find("chat_template");
   const std::string name = config_path.string() + " (chat_template)";
@@ -314,17 +315,18 @@ ChatTemplate LoadChatTemplate(const fs::path& folder) {
   return ChatTemplate(std::move(main));
 }
 
-std::shared_ptr<const ChatTemplate> FindChatTemplate(const fs::path& folder, const fs::path& file) {
+std::shared_ptr<const ChatTemplate> FindChatTemplate(const fs::path& folder, const fs::path& file,
+                                                     const std::string& eos_token) {
   std::error_code ignored;
   const ChatJson config = ReadConfig(folder / "tokenizer_config.json");
   if (!file.empty()) {
-    return std::make_shared<const ChatTemplate>(
-        ChatTemplate::Parse(core::ReadTextFile(file), file.string(), SpecialTokens(config)));
+    return std::make_shared<const ChatTemplate>(ChatTemplate::Parse(
+        core::ReadTextFile(file), file.string(), SpecialTokens(config, eos_token)));
   }
   const auto found = config.find("chat_template");
   const bool in_config = found != config.end() && !found->is_null();
   if (!in_config && !fs::exists(folder / "chat_template.jinja", ignored)) return nullptr;
-  return std::make_shared<const ChatTemplate>(LoadChatTemplate(folder));
+  return std::make_shared<const ChatTemplate>(LoadChatTemplate(folder, eos_token));
 }
 
 }  // namespace pawl::text

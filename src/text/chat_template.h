@@ -65,7 +65,8 @@ class ChatTemplate {
   bool has_generation() const;
 
  private:
-  friend ChatTemplate LoadChatTemplate(const std::filesystem::path& folder);
+  friend ChatTemplate LoadChatTemplate(const std::filesystem::path& folder,
+                                       const std::string& eos_token);
   struct Impl;
   explicit ChatTemplate(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
@@ -73,11 +74,13 @@ class ChatTemplate {
 
 // The template of a model's folder: chat_template.jinja, else chat_template of
 // tokenizer_config.json (of several named ones "default", and "tool_use" where tools are given),
-// with the special tokens of tokenizer_config.json as variables. Throws UserError where there is
-// none.
-ChatTemplate LoadChatTemplate(const std::filesystem::path& folder);
+// with the special tokens of tokenizer_config.json as variables, `eos_token` in place of its own
+// where it is given. Throws UserError where there is none.
+ChatTemplate LoadChatTemplate(const std::filesystem::path& folder,
+                              const std::string& eos_token = "");
 // The same, or nullptr where there is none. `file`: a Jinja file in place of the folder's template.
 std::shared_ptr<const ChatTemplate> FindChatTemplate(const std::filesystem::path& folder,
-                                                     const std::filesystem::path& file = {});
+                                                     const std::filesystem::path& file = {},
+                                                     const std::string& eos_token = "");
 
 }  // namespace pawl::text

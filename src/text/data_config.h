@@ -19,7 +19,7 @@ struct DataConfig {
   double holdout = 0.1;
   int64_t context = 256;
   TokenizerKind tokenizer = TokenizerKind::kModel;
-  std::string tokenizer_path;
+  std::string tokenizer_path, eos_token;
   RecordKind kind = RecordKind::kAuto;
   core::Table columns;
   LossOn loss_on = LossOn::kCompletion;
@@ -66,6 +66,9 @@ struct DataConfig {
     v.Field("tokenizer_path", tokenizer_path,
             {.help = "folder with a tokenizer, as pawl tokenizer train writes one, or a "
                      "tokenizer.json; empty = that of model.path"});
+    v.Field("eos_token", eos_token,
+            {.help = "the token that ends a text, in place of the tokenizer's, as <|im_end|>; the "
+                     "model is written with it and stops at it"});
     VisitRecords(v);
     VisitLimits(v);
     v.Field("separator", separator,

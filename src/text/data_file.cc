@@ -41,7 +41,8 @@ int OpenRegular(const std::string& path, const std::string& key) {
   if (fd >= 0) ::close(fd);
   throw UserError({.what = fmt::format("'{}' {}", path, fd >= 0 ? "is no file" : "does not exist"),
                    .where = key,
-                   .expected = "text files"});
+                   .expected = "files of text or JSON lines",
+                   .hint = fd >= 0 ? "" : "a path is taken from the folder that pawl runs in"});
 }
 
 // An open file without a name: gone when it is closed.

@@ -153,6 +153,16 @@ void PostProcessor::WrapFront(std::vector<int32_t>& ids) const {
   }
 }
 
+int32_t PostProcessor::max_id() const {
+  int32_t greatest = -1;
+  for (const Step& step : steps_) {
+    for (const Part& part : step.parts) {
+      for (const int32_t id : part.ids) greatest = std::max(greatest, id);
+    }
+  }
+  return greatest;
+}
+
 bool PostProcessor::trims() const {
   return std::any_of(steps_.begin(), steps_.end(), [](const Step& step) { return step.trims; });
 }

@@ -40,6 +40,7 @@ class PostProcessor {
   // `spaces`: of each token; read only where trims().
   void Apply(Encoding& encoding, std::vector<TokenSpaces> spaces, bool add_special_tokens) const;
   bool trims() const;
+  int32_t max_id() const;  // of the tokens it adds; -1 where it adds none
   bool has_steps() const { return !steps_.empty(); }
 
  private:

@@ -108,9 +108,11 @@ void WriteTokenizer(const Tokenizer& tokenizer, const std::filesystem::path& fol
 // GPT-2's vocab.json and merges.txt, these two with the tokens of added_tokens_decoder in
 // tokenizer_config.json, or of added_tokens.json; tokenizer_config.json names the tokens that
 // begin, end and pad texts, and whether they are added. A file is read as a tokenizer.json.
-// `chat_template`: a file in place of the folder's chat_template.jinja. Throws UserError.
+// `chat_template`: a file in place of the folder's chat_template.jinja. `eos_token`: in place of
+// the config's. Throws UserError.
 std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& folder,
-                                         const std::filesystem::path& chat_template = {});
+                                         const std::filesystem::path& chat_template = {},
+                                         const std::string& eos_token = "");
 // From the text of a tokenizer.json alone; `source` names it in messages.
 std::unique_ptr<Tokenizer> ParseTokenizer(std::string_view json, const std::string& source);
 

@@ -164,6 +164,12 @@ std::string WithAddedTokens(const fs::path& folder, std::string json) {
   return document.dump();
 }
 
+// tokenizer_config.json: what the tokenizer was read with, else what transformers needs.
+nlohmann::ordered_json ConfigOf(const TokenizerParts& parts) {
+  if (!parts.config_json.empty()) return nlohmann::ordered_json::parse(parts.config_json);
+  return {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
+}
+
 struct Source {
   std::string json, name;
 };
@@ -187,11 +193,7 @@ Source FindTokenizer(const fs::path& folder) {
 
 std::map<std::string, std::string> TokenizerFiles(const Tokenizer& tokenizer,
                                                   int64_t model_max_length) {
-  nlohmann::ordered_json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                   {"clean_up_tokenization_spaces", false}};
-  // what the tokenizer was read with stays
-  if (!tokenizer.parts().config_json.empty())
-    config = nlohmann::ordered_json::parse(tokenizer.parts().config_json);
+  nlohmann::ordered_json config = ConfigOf(tokenizer.parts());
   if (!config.contains("model_max_length")) config["model_max_length"] = model_max_length;
   std::map<std::string, std::string> files = {{"tokenizer.json", tokenizer.ToJson()},
                                               {"tokenizer_config.json", config.dump(2) + "\n"}};
@@ -204,13 +206,21 @@ void WriteTokenizer(const Tokenizer& tokenizer, const fs::path& folder, int64_t 
     core::WriteFileAtomic(folder / name, contents);
 }
 
-std::unique_ptr<Tokenizer> LoadTokenizer(const fs::path& folder, const fs::path& chat_template) {
+std::unique_ptr<Tokenizer> LoadTokenizer(const fs::path& folder, const fs::path& chat_template,
+                                         const std::string& eos_token) {
   Source source = FindTokenizer(folder);
   auto parts = ReadTokenizerParts(std::move(source.json), source.name);
   const fs::path config = folder / "tokenizer_config.json";  // beside a file: nothing
   if (IsFile(config)) ReadConfig(config, parts->post_processor.has_steps(), *parts);
   const fs::path chat = chat_template.empty() ? folder / "chat_template.jinja" : chat_template;
   if (!chat_template.empty() || IsFile(chat)) parts->chat_template = core::ReadTextFile(chat);
+  if (!eos_token.empty()) {
+    const Json changed = {{"eos_token", eos_token}};
+    parts->eos_id = TokenOf(changed, "eos_token", *parts, "data.eos_token");
+    auto config_json = ConfigOf(*parts);
+    config_json["eos_token"] = eos_token;
+    parts->config_json = config_json.dump(2) + "\n";
+  }
   return std::make_unique<Tokenizer>(std::move(parts));
 }
 

@@ -113,6 +113,8 @@ std::shared_ptr<TokenizerParts> ReadTokenizerParts(std::string json, const std::
   parts->post_processor = PostProcessor(Entry(document.rest, "post_processor"), source);
   parts->decoder.emplace(Entry(document.rest, "decoder"), source);
   if (parts->end_id() == 0) top.Refuse("there are no tokens", "at least one");
+  if (const int32_t id = parts->post_processor.max_id(); id >= parts->end_id())
+    top.Refuse(fmt::format("the post_processor adds the id {}", id), "ids of tokens");
   MakeTokenBytes(*parts);
   parts->json = std::move(json);
   parts->instance = ++instances;

@@ -63,6 +63,8 @@ video { display: block; width: 100%; border-radius: 6px; background: #000; }
 .sample { margin: 10px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .sample b { color: var(--c0); font-weight: 650; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
+th { padding: 3px 0; text-align: left; font-weight: 500; color: var(--soft); }
+th:last-child { text-align: right; }
 td { padding: 3px 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
 tr:first-child td { border-top: 0; }
 td:last-child { text-align: right; color: var(--soft); white-space: nowrap; padding-left: 16px; }

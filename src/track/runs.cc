@@ -44,7 +44,13 @@ bool IsLocked(const fs::path& folder) {
 // "llama 4 x 128", or the name of the folder that the model started from.
 std::string ModelText(const toml::table& config) {
   const auto path = config.at_path("model.path").value_or(std::string());
-  if (!path.empty()) return fs::path(path).filename().string();
+  if (!path.empty()) {  // a run's model/ says nothing without the run
+    const fs::path folder(path);
+    const std::string name = folder.filename().string();
+    return name == "model" || name == "best_model"
+               ? (folder.parent_path().filename() / name).string()
+               : name;
+  }
   return fmt::format("{} {} x {}", config.at_path("model.family").value_or(std::string()),
                      config.at_path("model.layers").value_or(int64_t{0}),
                      config.at_path("model.width").value_or(int64_t{0}));

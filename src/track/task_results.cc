@@ -66,7 +66,7 @@ std::vector<TaskResult> ReadTaskResults(const std::filesystem::path& path) {
 
 std::string ResultText(const TaskResult& result) {
   const std::string interval = IntervalText(result);
-  return fmt::format("{} {}{}, {} items", result.metric, ShortNumber(result.value),
+  return fmt::format("{} {}{}, n = {}", result.metric, ShortNumber(result.value),
                      interval.empty() ? "" : fmt::format(" ({})", interval),
                      ShortNumber(result.items, 12));
 }
@@ -74,7 +74,7 @@ std::string ResultText(const TaskResult& result) {
 std::string TasksSection(const std::vector<TaskResult>& results) {
   if (results.empty()) return "";
   std::string rows =
-      "<tr><th>task</th><th>metric</th><th>value</th><th>95 % interval</th><th>items</th>"
+      "<tr><th>task</th><th>metric</th><th>value</th><th>95 % interval</th><th>n</th>"
       "<th>model</th></tr>";
   for (const TaskResult& result : results) {
     rows += "<tr>";

@@ -18,7 +18,7 @@ struct TaskResult {
 // The newest result of each model and task, in the order of the file. A missing file has none;
 // lines that are torn are passed over.
 std::vector<TaskResult> ReadTaskResults(const std::filesystem::path& path);
-// "exact_match 0.31 (0.285 to 0.335), 1319 items".
+// "exact_match 0.31 (0.285 to 0.335), n = 1319".
 std::string ResultText(const TaskResult& result);
 // A section of the report; "" where there are none.
 std::string TasksSection(const std::vector<TaskResult>& results);

@@ -172,11 +172,13 @@ int InspectCommand(const InspectOptions& options) {
   } else if (const std::string& own = options.data.tokenizer_path;
              !options.tokenizer.empty() || !own.empty()) {
     opened = OpenTokenizer(options.tokenizer.empty() ? own : options.tokenizer,
-                           options.data.chat_template);
+                           options.data.chat_template, options.data.eos_token);
   }
   const auto& [tokenizer, chat] = opened;
   text::TextCodec codec;
   if (tokenizer != nullptr) codec = text::CodecOf(*tokenizer, chat, options.data.chat_date);
+  // a text is one stream: its lines, which are shown, end in what they end in
+  if (text::FormatOf(options.data) == text::DataFormat::kText) codec.end_text = "\n";
   const text::DataReport report =
       text::InspectData(options.data, tokenizer.get(), tokenizer != nullptr ? &codec : nullptr,
                         options.json ? 0 : options.show);

@@ -134,33 +134,79 @@ void CheckModel(std::span<const TaskConfig> tasks, const TaskModel& model) {
   }
 }
 
-// Answers to each item, for people and other programs.
-std::function<void(const std::string&)> OutputFile(const EvaluateOptions& options,
-                                                   const std::string& task) {
-  if (options.outputs.empty()) return {};
-  fs::create_directories(options.outputs);
-  const fs::path path = fs::path(options.outputs) / (task + ".jsonl");
-  fs::remove(path);
-  auto file = std::make_shared<track::AppendFile>(path);
-  return [file](const std::string& json) { file->Append(json + "\n"); };
-}
+// Answers to each item, for people and other programs: of a task that did not end in
+// <task>.jsonl.part, so that those of an earlier one stay.
+class OutputFile {
+ public:
+  OutputFile(const EvaluateOptions& options, const TaskConfig& task) {
+    if (options.outputs.empty() || task.kind == TaskKind::kPerplexity) return;
+    fs::create_directories(options.outputs);
+    path_ = fs::path(options.outputs) / (task.name + ".jsonl");
+    if (fs::is_directory(path_)) {
+      throw UserError({.what = fmt::format("'{}' is a folder", path_.string()),
+                       .where = "--outputs",
+                       .expected = "a folder without one of this name"});
+    }
+    fs::remove(Part());
+    file_ = std::make_unique<track::AppendFile>(Part());
+  }
+  std::function<void(const std::string&)> writer() {
+    if (file_ == nullptr) return {};
+    return [this](const std::string& json) { file_->Append(json + "\n"); };
+  }
+  void Finish() {
+    if (file_ == nullptr) return;
+    file_->Sync();
+    fs::rename(Part(), path_);
+  }
+
+ private:
+  fs::path Part() const { return path_.string() + ".part"; }
+  fs::path path_;
+  std::unique_ptr<track::AppendFile> file_;
+};
 
 struct Evaluated {
   std::string model;
+  int64_t context = 0;  // of its hold-out
   fs::path run;
   std::vector<TaskResult> results;
+  std::vector<Json> settings;  // of each
 };
 
+// What was asked, as far as it is not a task's default.
+Json SettingsOf(const TaskConfig& task) {
+  const TaskConfig plain;
+  Json json = {{"files", task.files}};
+  const auto add = [&](const char* key, const auto& value, const auto& otherwise) {
+    if (value != otherwise) json[key] = value;
+  };
+  add("limit", task.limit, plain.limit);
+  add("context", task.context, plain.context);
+  add("stride", task.stride, plain.stride);
+  add("shots", task.shots, plain.shots);
+  add("shots_files", task.shots_files, plain.shots_files);
+  add("chat", task.chat, plain.chat);
+  add("max_tokens", task.max_tokens, plain.max_tokens);
+  add("samples", task.samples, plain.samples);
+  add("temperature", task.temperature, plain.temperature);
+  add("seed", task.seed, plain.seed);
+  return json;
+}
+
 Evaluated EvaluateModel(const fs::path& path, const EvaluateOptions& options,
-                        std::span<const TaskConfig> tasks, bool keep_outputs,
+                        std::span<const TaskConfig> tasks, bool keep_outputs, int64_t context,
                         const rlhf::LearnerFactory& factory) {
   SubjectOptions wanted{.best = options.best};
-  if (tasks.empty()) wanted.context = options.context;
+  if (tasks.empty()) wanted.context = context;
   if (!options.device.empty()) wanted.device = options.device;
   LanguageSubject subject = OpenLanguageModel(path, wanted, factory);
   Evaluated evaluated{.model = subject.name, .run = subject.run};
   if (tasks.empty()) {
     evaluated.results.push_back(EvaluateHoldOut(subject, options));
+    evaluated.context = subject.config.data.context > 0 ? subject.config.data.context
+                                                        : subject.learner->info().max_positions;
+    evaluated.settings.push_back({{"files", options.data}, {"context", evaluated.context}});
     return evaluated;
   }
   CheckFit(subject.learner->info(), *subject.tokenizer, 0, "");
@@ -168,10 +214,12 @@ Evaluated EvaluateModel(const fs::path& path, const EvaluateOptions& options,
       .learner = *subject.learner, .tokenizer = *subject.tokenizer, .chat = subject.chat.get()};
   CheckModel(tasks, model);
   for (const TaskConfig& task : tasks) {
+    std::optional<OutputFile> outputs;
     TaskRequest request;
-    if (keep_outputs && task.kind != TaskKind::kPerplexity)
-      request.on_item = OutputFile(options, task.name);
+    if (keep_outputs) request.on_item = outputs.emplace(options, task).writer();
     evaluated.results.push_back(RunTask(task, model, request));
+    if (outputs) outputs->Finish();
+    evaluated.settings.push_back(SettingsOf(task));
   }
   return evaluated;
 }
@@ -216,6 +264,7 @@ Json ResultJson(const Evaluated& evaluated, const Evaluated* against) {
   for (size_t i = 0; i < evaluated.results.size(); ++i) {
     json["tasks"][evaluated.results[i].name] =
         TaskJson(evaluated.results[i], against != nullptr ? &against->results[i] : nullptr);
+    json["tasks"][evaluated.results[i].name]["settings"] = evaluated.settings[i];
   }
   return json;
 }
@@ -231,7 +280,7 @@ void PrintMetric(const TaskMetric& metric, const TaskMetric* against, bool same_
               NumberText(metric, interval.high).c_str());
   if (against == nullptr) return;
   const MetricDifference difference = DifferenceOf(metric, *against, same_items);
-  std::string interval_text = "not the same items";
+  std::string interval_text = "not the same items or windows";
   if (difference.ci95) {
     interval_text = fmt::format("95 % interval {} to {}", NumberText(metric, difference.ci95->low),
                                 NumberText(metric, difference.ci95->high));
@@ -267,10 +316,12 @@ int EvaluateLanguage(const fs::path& path, const EvaluateOptions& options,
                      .expected = "a Hugging Face folder, an adapter, a run or a checkpoint"});
   }
   const std::vector<TaskConfig> tasks = TasksOf(options);
-  const Evaluated evaluated = EvaluateModel(path, options, tasks, /*keep_outputs=*/true, factory);
+  const Evaluated evaluated =
+      EvaluateModel(path, options, tasks, /*keep_outputs=*/true, options.context, factory);
   std::optional<Evaluated> other;
   if (!against.empty())
-    other = EvaluateModel(against, options, tasks, /*keep_outputs=*/false, factory);
+    other =
+        EvaluateModel(against, options, tasks, /*keep_outputs=*/false, evaluated.context, factory);
   const Json json = ResultJson(evaluated, other ? &*other : nullptr);
   if (options.json) {
     std::printf("%s\n", json.dump().c_str());

@@ -90,6 +90,11 @@ void CheckKind(const EvaluateOptions& options, bool language) {
 
 int EvaluateCommand(const EvaluateOptions& options) {
   const auto path = track::RunPath(options.path);
+  if (!std::filesystem::exists(path)) {
+    throw UserError({.what = fmt::format("'{}' does not exist", options.path),
+                     .expected = "a run, a checkpoint, a policy's or a model's folder",
+                     .hint = "`pawl runs list` shows the runs"});
+  }
   const bool language = IsLanguagePath(path);
   CheckKind(options, language);
   if (language) return EvaluateLanguage(path, options);

@@ -17,6 +17,7 @@ void CheckTokenizer(const LanguageConfig& config) {
   }
   const std::pair<const char*, bool> of_folders[] = {
       {"data.tokenizer_path", !config.data.tokenizer_path.empty()},
+      {"data.eos_token", !config.data.eos_token.empty()},
       {"data.chat_template", !config.data.chat_template.empty()}};
   for (const auto& [key, set] : of_folders) {
     if (own || !set) continue;

@@ -148,7 +148,11 @@ void LanguageRun::Begin() {
 // of the run.
 void LanguageRun::GoOn(bool resume) {
   const auto from = resume ? checkpoints_.FindNewest() : std::nullopt;
-  if (from) Load(*from);
+  if (from) {
+    Load(*from);
+  } else if (resume && std::filesystem::exists(folder_.metrics())) {
+    PAWL_LOG_WARN("no checkpoint in {}: the run begins again", folder_.path.string());
+  }
   AcceptLength(folder_, DescribeRun(config_));
   checkpoints_.Begin(state_.updates, from ? &*from : nullptr, state_.best);
   output_.CutBack(state_.updates, state_.updates);

@@ -102,9 +102,10 @@ void CheckFit(const rlhf::LearnerInfo& info, const text::Tokenizer& tokenizer, i
 }
 
 OpenedTokenizer OpenTokenizer(const std::filesystem::path& folder,
-                              const std::filesystem::path& chat_template) {
-  OpenedTokenizer opened = {text::LoadTokenizer(folder, chat_template),
-                            text::FindChatTemplate(folder, chat_template)};
+                              const std::filesystem::path& chat_template,
+                              const std::string& eos_token) {
+  OpenedTokenizer opened = {text::LoadTokenizer(folder, chat_template, eos_token),
+                            text::FindChatTemplate(folder, chat_template, eos_token)};
   for (const std::string& warning : opened.tokenizer->warnings()) PAWL_LOG_WARN("{}", warning);
   return opened;
 }
@@ -128,7 +129,8 @@ LanguageSetup PrepareLanguage(const LanguageConfig& config, const rlhf::LearnerF
   OpenedTokenizer opened;
   if (config.data.tokenizer == text::TokenizerKind::kModel) {
     const std::string& own = config.data.tokenizer_path;
-    opened = OpenTokenizer(own.empty() ? config.model.path : own, config.data.chat_template);
+    opened = OpenTokenizer(own.empty() ? config.model.path : own, config.data.chat_template,
+                           config.data.eos_token);
   }
   auto loaded = text::LoadData(config.data, std::move(opened.tokenizer), std::move(opened.chat));
   for (const auto& bad : loaded.problems) {

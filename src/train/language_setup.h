@@ -40,9 +40,11 @@ struct OpenedTokenizer {
   std::shared_ptr<const text::ChatTemplate> chat;  // null where there is none
 };
 // The tokenizer and the chat template of a folder; `chat_template`: a file in place of the
-// latter. What of them is ignored is logged. Throws UserError.
+// latter; `eos_token`: in place of the tokenizer's. What of them is ignored is logged. Throws
+// UserError.
 OpenedTokenizer OpenTokenizer(const std::filesystem::path& folder,
-                              const std::filesystem::path& chat_template = {});
+                              const std::filesystem::path& chat_template = {},
+                              const std::string& eos_token = "");
 
 // What a learner is made from.
 rlhf::LearnerRequest RequestOf(const LanguageConfig& config, const text::Tokenizer& tokenizer);

@@ -46,7 +46,21 @@ void CheckJudge(const TaskConfig& task, const std::string& path) {
     Refuse(path, "BLEU of many samples", "samples = 1");
 }
 
+// A task's name is that of a file of --outputs.
+void CheckName(const std::string& name, const std::string& path) {
+  const bool plain =
+      std::ranges::all_of(name, [](char c) { return c != '/' && c != 127 && (c < 0 || c >= 32); });
+  if (!plain || name.empty() || name == "." || name == ".." || name.size() > 200)
+    Refuse(path + ": name", fmt::format("a name of {} bytes that is no file's", name.size()),
+           "letters and digits, at most 200");
+}
+
 void CheckTask(const TaskConfig& task, const std::string& path) {
+  CheckName(task.name, path);
+  for (const std::string& part : task.sandbox) {
+    if (part.empty() || part.find('\0') != std::string::npos)
+      Refuse(path + ": sandbox", "an empty part, or one with NUL", "a program and its arguments");
+  }
   if (task.files.empty()) {
     throw UserError({.what = "no files",
                      .where = path + ": files",
@@ -55,7 +69,7 @@ void CheckTask(const TaskConfig& task, const std::string& path) {
   }
   if (task.kind == TaskKind::kPerplexity) {
     if (task.context > 0 && task.stride > task.context)
-      Refuse(path, "a stride longer than the context", "windows that leave nothing out");
+      Refuse(path + ": stride", "longer than the context", "windows that leave nothing out");
     return;
   }
   CheckPrompts(task, path);

@@ -40,9 +40,13 @@ class Extractor {
  private:
   std::optional<std::string> LastMatch(const std::string& answer) const {
     std::optional<std::string> last;
-    pattern_->ForEachMatch(answer, [&](text::Regex::Match match) {
-      last = answer.substr(match.begin, match.end - match.begin);
-    });
+    try {
+      pattern_->ForEachMatch(answer, [&](text::Regex::Match match) {
+        last = answer.substr(match.begin, match.end - match.begin);
+      });
+    } catch (const Error&) {  // takes too long on this answer: nothing is found in it
+      return std::nullopt;
+    }
     return last;
   }
   const std::vector<std::string>& names_;
@@ -63,6 +67,7 @@ bool IsSameNumber(std::string_view a, std::string_view b) {
 struct Judged {
   std::string extracted;
   bool right = false;
+  bool not_run = false;  // the sandbox says that it could not run the program, as shells do
 };
 
 class AnswerJudge {
@@ -79,7 +84,9 @@ class AnswerJudge {
     if (task_.judge == Judge::kProgram) {
       const std::string program = program_.Render(item, "completion", answer);
       const auto result = core::RunWithInput(task_.sandbox, program, task_.sandbox_seconds);
-      return {.extracted = answer, .right = !result.timed_out && result.exit_code == 0};
+      return {.extracted = answer,
+              .right = !result.timed_out && result.exit_code == 0,
+              .not_run = result.exit_code == 126 || result.exit_code == 127};
     }
     const auto found = extractor_.Find(answer);
     if (!found) return {};
@@ -173,6 +180,7 @@ uint64_t NoiseIndex(size_t item, int64_t sample) {
 void CheckAnswers(const TaskConfig& task) {
   const ItemPrompts prompts(task);
   const AnswerJudge judge(task);
+  if (!task.sandbox.empty()) core::FindProgram(task.sandbox[0]);
   for (const TaskItem& item : ReadItems(task.files, task.limit)) {
     prompts.Prompt(item);
     if (!task.answer.empty()) prompts.Answer(item);
@@ -187,6 +195,7 @@ TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const Tas
   const int64_t positions = model.learner.info().max_positions;
   // of the model's positions at least half are the prompt's
   const int64_t kept_free = std::min(task.max_tokens, positions / 2);
+  int64_t shortened = 0, not_run = 0;
   TaskMetric bleu = BleuMetric();
   std::vector<TaskMetric> metrics = RightMetrics(task);
   for (size_t i = 0; i < items.size(); ++i) {
@@ -195,6 +204,7 @@ TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const Tas
     auto ids = encoder.Encode(prompt);
     encoder.Cut(ids, static_cast<size_t>(positions - kept_free));
     const int64_t tokens = std::min(task.max_tokens, positions - static_cast<int64_t>(ids.size()));
+    shortened += tokens < task.max_tokens ? 1 : 0;
     int64_t right = 0;
     Json answers = Json::array();
     for (int64_t s = 0; s < task.samples; ++s) {
@@ -203,6 +213,7 @@ TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const Tas
       if (judge.scores()) {
         const Judged judged = judge.Of(items[i], reference, answer);
         right += judged.right ? 1 : 0;
+        not_run += judged.not_run ? 1 : 0;
         out["extracted"] = judged.extracted;
         out["right"] = judged.right;
       }
@@ -222,6 +233,15 @@ TaskResult RunGenerate(const TaskConfig& task, const TaskModel& model, const Tas
   if (task.judge == Judge::kBleu) result.metrics = {std::move(bleu)};
   if (judge.scores()) result.metrics = std::move(metrics);
   encoder.AddNote(result);
+  if (not_run > 0) {
+    result.notes.push_back(
+        fmt::format("{} answers counted as wrong: the sandbox ended with 126 or 127", not_run));
+  }
+  if (shortened > 0) {
+    result.notes.push_back(
+        fmt::format("of {} items the model's {} positions leave fewer than max_tokens = {}",
+                    shortened, positions, task.max_tokens));
+  }
   return result;
 }
 

@@ -26,11 +26,12 @@ const text::Json& ColumnAt(const TaskItem& item, const std::string& path) {
 }
 }  // namespace
 
-std::vector<TaskItem> ReadItems(const std::vector<std::string>& files, int64_t limit) {
+std::vector<TaskItem> ReadItems(const std::vector<std::string>& files, int64_t limit,
+                                const std::string& key) {
   std::vector<TaskItem> items;
   const auto full = [&] { return limit > 0 && static_cast<int64_t>(items.size()) >= limit; };
   for (const std::string& path : files) {
-    const text::DataFile file(path, "files");
+    const text::DataFile file(path, key);
     text::LineReader reader(file, kMaxLineBytes);
     text::LineReader::Line line;
     while (!full() && reader.Next(line)) {
@@ -78,7 +79,7 @@ ItemPrompts::ItemPrompts(const TaskConfig& task)
     return std::ranges::find(task.files, file) != task.files.end();
   });
   // one more than is shown, for the item that is itself among them
-  shots_ = ReadItems(files, task.shots + 1);
+  shots_ = ReadItems(files, task.shots + 1, task.shots_files.empty() ? "files" : "shots_files");
   const size_t needed = static_cast<size_t>(task.shots) + (are_own ? 1 : 0);
   if (shots_.size() >= needed) return;
   throw UserError({.what = fmt::format("{} items for {} shots", shots_.size(), task.shots),

@@ -15,8 +15,9 @@ struct TaskItem {
   std::string place;  // "file:line", for messages
 };
 // The first `limit` rows of all files together, 0: all. Throws UserError for a line that is no JSON
-// object, and where there is none.
-std::vector<TaskItem> ReadItems(const std::vector<std::string>& files, int64_t limit);
+// object, and where there is none. `key`: of the files, in messages.
+std::vector<TaskItem> ReadItems(const std::vector<std::string>& files, int64_t limit,
+                                const std::string& key = "files");
 
 // A template of the task over its items; errors name the item.
 class ItemTemplate {

@@ -95,6 +95,7 @@ TaskResult RunPerplexity(const TaskConfig& task, const TaskModel& model) {
   const double factor = text_tokens / bytes / std::numbers::ln2;
   bits.of_sums = [factor](std::span<const double> sums) { return sums[0] / sums[1] * factor; };
   result.metrics.push_back(std::move(bits));
+  result.notes.push_back(fmt::format("context {}, stride {}", context, stride));
   if (short_texts > 0)
     result.notes.push_back(fmt::format("{} texts of fewer than 2 tokens left out", short_texts));
   if (replaced > 0)

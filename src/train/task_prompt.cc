@@ -39,8 +39,8 @@ void PromptEncoder::Cut(std::vector<int32_t>& ids, size_t most) {
 
 void PromptEncoder::AddNote(TaskResult& result) const {
   if (cut_ > 0)
-    result.notes.push_back(
-        fmt::format("{} prompts cut from the left to the model's positions", cut_));
+    result.notes.push_back(fmt::format("{} prompt{} cut from the left to the model's positions",
+                                       cut_, cut_ == 1 ? "" : "s"));
 }
 
 }  // namespace pawl::train

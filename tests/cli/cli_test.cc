@@ -360,7 +360,7 @@ TEST_F(Cli, TheStageDecidesWhichConfigAFileIs) {
   ExpectRefusal("train ok.toml --dry-run --set stage=sfd", {"stage", "pretrain"});
   ExpectRefusal("train ok.toml --dry-run --set stage=sft", {"unknown key", "eval.final_episodes"});
   ExpectRefusal("train text.toml --dry-run", {"a.txt", "does not exist", "data.files"});
-  ExpectRefusal("eval ok --data a.txt", {"--data", "policy"});
+  ExpectRefusal("eval ok --data a.txt", {"'ok' does not exist", "pawl runs list"});
 }
 
 TEST_F(Cli, TheConfigDocIsUpToDate) {

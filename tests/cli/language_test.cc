@@ -394,9 +394,14 @@ TEST_F(LanguageCli, AChatTemplateOfOnesOwnIsLearnedAndKept) {
     train.insert(train.end(), {"--set", setting});
   EXPECT_EQ(Pawl(train), 2);
   EXPECT_NE(Text("err.txt").find("data.chat_template"), std::string::npos) << Text("err.txt");
-  train.insert(train.end(), {"--set", "data.chat_template=own.jinja"});
+  train.insert(train.end(), {"--set", "data.chat_template=own.jinja", "--set", "data.eos_token=;",
+                             "--set", "model.positions=48"});
   ASSERT_EQ(Pawl(train), 0) << Text("err.txt");
   EXPECT_EQ(Text("run/model/chat_template.jinja"), Text("own.jinja"));
+  EXPECT_EQ(Json::parse(Text("run/model/tokenizer_config.json"))["eos_token"], ";");
+  const Json config = Json::parse(Text("run/model/config.json"));
+  EXPECT_EQ(config["eos_token_id"], ';');
+  EXPECT_EQ(config["max_position_embeddings"], 48);
   const double loss = Json::parse(Text("run/summary.json"))["eval_loss"];
   for (const char* path : {"run", "run/model"})
     EXPECT_NEAR(Loss({path, "--data", "chats.jsonl", "--context", "24"}), loss, 1e-9) << path;

@@ -226,6 +226,13 @@ TEST(ChatTemplate, ManyThreadsRenderTheSameTemplate) {
   for (const std::string& text : texts) EXPECT_EQ(text, expected);
 }
 
+TEST(ChatTemplate, ErrorsAreOneLineWhateverTheyQuote) {
+  const std::string error =
+      UserErrorOf([] { ChatTemplate::Parse("{{ '\\Uab\n cd' }}", "test").Render(kHello); });
+  EXPECT_NE(error.find("\\\\Uab\\n"), std::string::npos) << error;
+  EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+}
+
 TEST(LoadChatTemplate, TheFileComesBeforeTheConfigAndTokensAreVariables) {
   TempFolder folder;
   EXPECT_NE(UserErrorOf([&] { LoadChatTemplate(folder.path()); }).find("without a chat template"),

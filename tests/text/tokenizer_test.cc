@@ -185,6 +185,11 @@ TEST(TokenizerJson, TheConfigNamesTokensAndMayAddThem) {
   EXPECT_FALSE(tokenizer->pad_id().has_value());
   EXPECT_EQ(tokenizer->Encode("ab"), (Ids{5}));
   EXPECT_EQ(tokenizer->Encode("ab", {.add_special_tokens = true}), (Ids{8, 5}));
+  const auto other = LoadTokenizer(folder.path(), "", "<s>");
+  EXPECT_EQ(other->eos_id(), 8);
+  EXPECT_EQ(Json::parse(TokenizerFiles(*other, 64)["tokenizer_config.json"])["eos_token"], "<s>");
+  EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path(), "", "?"); }).find("data.eos_token"),
+            std::string::npos);
   folder.Write("tokenizer_config.json", R"({"eos_token": "<end>"})");
   EXPECT_NE(UserErrorOf([&] { LoadTokenizer(folder.path()); }).find("'<end>'"), std::string::npos);
 }

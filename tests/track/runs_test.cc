@@ -55,7 +55,7 @@ TEST_F(RunsTest, ShowsTheNewestResultOfEachTask) {
   ASSERT_EQ(run.tasks.size(), 2u);
   EXPECT_EQ(run.tasks[0].model, "step_5");
   EXPECT_EQ(run.tasks[1].value, 0.6);
-  EXPECT_THAT(RunText(run), HasSubstr("quiz: accuracy 0.5 (0.25 to 0.75), 40 items; step_5"));
+  EXPECT_THAT(RunText(run), HasSubstr("quiz: accuracy 0.5 (0.25 to 0.75), n = 40; step_5"));
   EXPECT_THAT(ReportHtml(ReadReportInput(folder_ / "r")),
               HasSubstr("<td>0.6</td><td>0.25 to 0.75</td><td>40</td><td>step_4</td>"));
   Put("r/evaluations.jsonl",

@@ -329,7 +329,7 @@ TEST_F(TaskTest, LongPromptsAreCutFromTheLeftAndCounted) {
       "kind = \"generate\"\nprompt = \"{{ q }}\"\nanswer = \"a\"\nmax_tokens = 10\n", item.dump()));
   EXPECT_EQ(model_.prompts[0].size(), 54u);
   EXPECT_THAT(model_.prompts[0], testing::EndsWith("end"));
-  EXPECT_THAT(result.notes, ElementsAre(HasSubstr("1 prompts cut")));
+  EXPECT_THAT(result.notes, ElementsAre(HasSubstr("1 prompt cut")));
 }
 
 TEST_F(TaskTest, WhatIsWrongIsToldInOneLine) {
