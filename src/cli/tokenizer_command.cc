@@ -170,6 +170,27 @@ struct EncodeOptions {
   bool special = false, json = false;
 };
 
+// One object, written piece by piece: as a document in memory it takes many times the text.
+void PrintJson(const text::Tokenizer& tokenizer, const text::Encoding& encoding) {
+  const size_t count = encoding.ids.size();
+  const auto list = [count](const char* name, const auto& entry) {
+    std::printf("\"%s\":[", name);
+    for (size_t i = 0; i < count; ++i)
+      std::printf("%s%s", i == 0 ? "" : ",", std::string(entry(i)).c_str());
+    std::printf("]");
+  };
+  std::printf("{");
+  list("ids", [&](size_t i) { return std::to_string(encoding.ids[i]); });
+  std::printf(",");
+  list("tokens",
+       [&](size_t i) { return Json(tokenizer.IdToToken(encoding.ids[i]).value_or("")).dump(); });
+  std::printf(",");
+  list("offsets", [&](size_t i) {
+    return fmt::format("[{},{}]", encoding.offsets[i].begin, encoding.offsets[i].end);
+  });
+  std::printf("}\n");
+}
+
 int Encode(const EncodeOptions& options) {
   const auto tokenizer = text::LoadTokenizer(options.folder);
   if (options.text.empty() == options.file.empty()) {
@@ -181,12 +202,7 @@ int Encode(const EncodeOptions& options) {
       options.file.empty() ? options.text : text::DataFile(options.file, "--file").ReadAll();
   const auto encoding = tokenizer->EncodeWithOffsets(text, {.add_special_tokens = options.special});
   if (options.json) {
-    Json out = {{"ids", encoding.ids}, {"tokens", Json::array()}, {"offsets", Json::array()}};
-    for (size_t i = 0; i < encoding.ids.size(); ++i) {
-      out["tokens"].push_back(tokenizer->IdToToken(encoding.ids[i]).value_or(""));
-      out["offsets"].push_back({encoding.offsets[i].begin, encoding.offsets[i].end});
-    }
-    std::printf("%s\n", out.dump().c_str());
+    PrintJson(*tokenizer, encoding);
     return 0;
   }
   for (size_t i = 0; i < encoding.ids.size(); ++i) {
