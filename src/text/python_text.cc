@@ -254,8 +254,8 @@ std::string Unescape(std::string_view text, std::string& error) {
       const size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : 8;
       char32_t value = 0;
       if (!hex(at + 2, digits, value) || (value >= 0xD800 && value <= 0xDFFF)) {
-        error =
-            fmt::format("the escape {} of no character in a string", Repr(text.substr(at, 2 + digits)));
+        error = fmt::format("the escape {} of no character in a string",
+                            Repr(text.substr(at, 2 + digits)));
         return out;
       }
       AppendUtf8(out, value);
