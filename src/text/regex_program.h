@@ -1,4 +1,5 @@
-// A compiled pattern: what CompileRegex makes and the matcher in regex_matcher.h runs. Beneath regex.h.
+// A compiled pattern: what CompileRegex makes and the matcher (regex_matcher.h) runs. Beneath
+// regex.h.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -24,8 +24,8 @@ struct TokenizerParts {
   AddedTokens added;
   PostProcessor post_processor;
   std::optional<Decoder> decoder;
-  std::string json;         // the file
-  std::string config_json;  // tokenizer_config.json, or nothing
+  std::string json;           // the file
+  std::string config_json;    // tokenizer_config.json, or nothing
   std::string chat_template;  // chat_template.jinja or what stands in its place, or nothing
   std::optional<int32_t> eos_id, bos_id, pad_id;
   std::vector<std::string> warnings;  // what of the file is ignored
