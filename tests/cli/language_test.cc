@@ -311,6 +311,29 @@ max_tokens = 8
   for (std::string line; std::getline(answers, line); ++lines)
     EXPECT_LE(Json::parse(line)["answers"][0]["answer"].get<std::string>().size(), 8u);
   EXPECT_EQ(lines, 4);
+  EXPECT_FALSE(fs::exists(folder_ / "answers/write.jsonl.part"));
+  // another model: MODEL minus OTHER, its answers are not kept
+  ASSERT_EQ(Pawl({"train", "new.toml", "--set", "data.tokenizer=byte", "--run", "early", "--set",
+                  "total_updates=4"}),
+            0);
+  const auto value = [&](const char* model) -> double {
+    return Evaluate({model, "--text", "held_out.txt"})["tasks"]["held_out"]["value"];
+  };
+  const double mine = value("run"), its = value("early");
+  EXPECT_LT(mine, its - 1);
+  const Json two = Evaluate({"run", "--text", "held_out.txt", "--against", "early"})["tasks"];
+  EXPECT_NEAR(two["held_out"]["difference"]["value"].get<double>(), mine - its, 1e-9);
+  EXPECT_LT(two["held_out"]["difference"]["ci95"][1], 0);
+  EXPECT_NEAR(two["held_out"]["against"]["value"].get<double>(), its, 1e-9);
+  Put("other.txt", Sentences(39, 9) + "x");  // as many windows of other text
+  const Json apart =
+      Evaluate({"run", "--against", "early", "--context", "20"})["tasks"]["held_out"];
+  EXPECT_TRUE(apart["difference"]["ci95"].is_array());  // one hold-out, one context
+  // a task that fails leaves the answers of the one before
+  const std::string before = Text("answers/write.jsonl");
+  Put("write.toml", Text("write.toml") + "chat = true\n");
+  EXPECT_EQ(Pawl({"eval", "run", "--task", "write.toml", "--outputs", "answers"}), 2);
+  EXPECT_EQ(Text("answers/write.jsonl"), before);
   // what would do nothing is refused, and before any work
   Put("code.toml",
       "kind = \"generate\"\nfiles = [\"quiz.jsonl\"]\nprompt = \"{{ q }}\"\n"
@@ -376,6 +399,38 @@ TEST_F(LanguageCli, ATokenizerIsTrainedAndUsed) {
   EXPECT_EQ(Pawl({"tokenizer", "encode", "tok"}), 2);
   EXPECT_EQ(Pawl({"tokenizer", "inspect", "nowhere"}), 2);
   EXPECT_EQ(Pawl({"tokenizer", "train", "long.txt", "--out", "t", "--vocab", "10"}), 2);
+}
+
+TEST_F(LanguageCli, DataIsInspected) {
+  Put("d.jsonl",
+      "{\"q\": \"one two\", \"a\": \"three\"}\n{\"q\": 1}\n\n{\"q\": \"four\", \"a\": \"five "
+      "six\"}\n");
+  const Arguments inspect = {"data",
+                             "inspect",
+                             "d.jsonl",
+                             "--tokenizer",
+                             "byte",
+                             "--set",
+                             "columns.prompt=q",
+                             "--set",
+                             "data.columns.completion=a",
+                             "--json"};
+  EXPECT_EQ(Pawl(inspect), 1) << Text("err.txt");  // there is a bad line
+  const Json report = Json::parse(Text("out.txt"));
+  EXPECT_EQ(report["kind"], "prompt_completion") << report;
+  EXPECT_EQ(report["records"], 2);
+  EXPECT_EQ(report["bad_lines"], 1);
+  EXPECT_EQ(report["empty_lines"], 1);
+  EXPECT_EQ(report["tokens"]["max"], 13);         // "one twothree" and a line break
+  EXPECT_EQ(report["learned_tokens"]["max"], 9);  // "five six" and a line break
+  Put("lines.txt", "a=>b\nc=>d\nno\n");
+  ASSERT_EQ(Pawl({"data", "inspect", "lines.txt", "--tokenizer", "byte", "--set", "format=lines",
+                  "--set", "separator==>", "--json"}),
+            1);
+  const Json lines = Json::parse(Text("out.txt"));
+  EXPECT_EQ(lines["records"], 2);
+  EXPECT_EQ(lines["bad_lines"], 1);
+  EXPECT_EQ(lines["learned_tokens"]["max"], 2);
 }
 
 TEST_F(LanguageCli, AChatTemplateOfOnesOwnIsLearnedAndKept) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "text_testing.h"
 
@@ -207,6 +208,76 @@ TEST(CodecOf, ATokenizerWithoutAnEndTokenEndsWithALineBreak) {
       EncodeSequence(RecordOf(R"({"prompt": "p", "completion": "x"})"), CodecOf(tokenizer), {});
   EXPECT_EQ(sequence.tokens, (std::vector<int32_t>{'p', 'x', '\n'}));
   EXPECT_EQ(sequence.is_target, (std::vector<uint8_t>{0, 1, 1}));
+}
+
+// What training uses: a tokenizer with <s> before a text and <e> as its end, and a chat template.
+class CodecOfTest : public testing::Test {
+ protected:
+  CodecOfTest() {
+    auto document = nlohmann::json::parse(MakeByteTokenizer().ToJson());
+    for (const auto& [id, content] : {std::pair(256, "<s>"), std::pair(257, "<e>")}) {
+      document["added_tokens"].push_back({{"id", id},
+                                          {"content", content},
+                                          {"single_word", false},
+                                          {"lstrip", false},
+                                          {"rstrip", false},
+                                          {"normalized", false},
+                                          {"special", true}});
+    }
+    folder_.Write("tokenizer.json", document.dump());
+    folder_.Write("tokenizer_config.json",
+                  R"({"bos_token": "<s>", "eos_token": "<e>", "add_bos_token": true})");
+    folder_.Write("chat_template.jinja",
+                  "{{ k }}{% if tools %}[{{ tools | length }}]{% endif %}{% for m in messages %}"
+                  "{{ m.role }}:{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+                  "{% endgeneration %}{% else %}{{ m.content }}{% endif %};{% endfor %}"
+                  "{% if add_generation_prompt %}go{% endif %}{{ strftime_now('%d') }}");
+    tokenizer_ = LoadTokenizer(folder_.path());
+    codec_ = CodecOf(*tokenizer_, FindChatTemplate(folder_.path()), "2026-07-26");
+  }
+  TempFolder folder_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  TextCodec codec_;
+};
+
+TEST_F(CodecOfTest, TextBeginsAndEndsAsTheTokenizerSays) {
+  Record record;
+  record.text = "ab";
+  const Sequence sequence = EncodeSequence(record, codec_, {});
+  EXPECT_EQ(sequence.tokens, (std::vector<int32_t>{256, 'a', 'b', 257}));
+  EXPECT_EQ(sequence.is_target, (std::vector<uint8_t>{0, 1, 1, 1}));
+  EXPECT_EQ(CodecOf(MakeByteTokenizer()).end_text, "\n");
+}
+
+TEST_F(CodecOfTest, MessagesAreRenderedWithToolsVariablesAndTheDay) {
+  const Json messages = Json::parse(R"([{"role": "user", "content": "ä"},
+                                        {"role": "assistant", "content": "öü"}])");
+  const Json tools = Json::parse(R"([{"name": "f"}])"), variables = {{"k", "K"}};
+  const auto rendered =
+      codec_.render({.messages = messages, .tools = tools, .template_args = variables});
+  EXPECT_EQ(rendered.text, "K[1]user:\xC3\xA4;assistant:\xC3\xB6\xC3\xBC;26");
+  ASSERT_EQ(rendered.assistant.size(), 1u);  // in characters, not bytes
+  EXPECT_EQ(rendered.assistant[0].begin, 21);
+  EXPECT_EQ(rendered.assistant[0].end, 23);
+  const Json none;
+  EXPECT_EQ(codec_.render({messages, none, variables, /*add_generation_prompt=*/true}).text,
+            "Kuser:\xC3\xA4;assistant:\xC3\xB6\xC3\xBC;go26");
+  EXPECT_EQ(codec_.render({messages, none, variables, false, /*continue_final_message=*/true}).text,
+            "Kuser:\xC3\xA4;assistant:\xC3\xB6\xC3\xBC");
+}
+
+TEST_F(CodecOfTest, TheLossIsOnWhatTheTemplateMarks) {
+  Record record;
+  record.conversational = true;
+  record.text = Json::parse(R"([{"role": "user", "content": "ä"},
+                                    {"role": "assistant", "content": "öü!"}])");
+  record.template_args = {{"k", ""}};
+  const Sequence sequence = EncodeSequence(record, codec_, {.loss_on = LossOn::kAssistant});
+  std::vector<int32_t> learned;
+  for (size_t i = 0; i < sequence.tokens.size(); ++i) {
+    if (sequence.is_target[i] != 0) learned.push_back(sequence.tokens[i]);
+  }
+  EXPECT_EQ(tokenizer_->Decode(learned), "\xC3\xB6\xC3\xBC!");
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ class ScriptedModel : public rlhf::LanguageModelLearner {
   std::function<double(char, char)> log_prob = [](char, char) { return -std::log(2.0); };
   std::function<std::string(const std::string& prompt, uint64_t index)> answer;
   std::vector<std::string> prompts;
+  nn::GenerateOptions asked;  // of the last answer
   int64_t scored = 0;
 
   void Score(const rollout::SequenceBatch& batch, const nn::TokenScores& scores) override {
@@ -40,6 +41,7 @@ class ScriptedModel : public rlhf::LanguageModelLearner {
   std::vector<int32_t> Generate(std::span<const int32_t> prompt,
                                 const nn::GenerateOptions& options) override {
     prompts.push_back(tokenizer_.Decode(prompt));
+    asked = {.tokens = options.tokens, .temperature = options.temperature, .seed = options.seed};
     std::vector<int32_t> ids;
     for (const int32_t id : tokenizer_.Encode(answer(prompts.back(), options.index))) {
       if (static_cast<int64_t>(ids.size()) == options.tokens) break;
@@ -361,6 +363,105 @@ TEST_F(TaskTest, WhatIsWrongIsToldInOneLine) {
     EXPECT_THAT(error, HasSubstr(c.part)) << c.toml;
     EXPECT_EQ(error.find('\n'), std::string::npos) << error;
   }
+}
+
+TEST_F(TaskTest, SamplingIsAsTheTaskSays) {
+  model_.answer = [](const std::string&, uint64_t) { return "a"; };
+  Run(
+      Task("kind = \"generate\"\nprompt = \"p\"\nanswer = \"a\"\ntemperature = 0.5\nseed = 7\n"
+           "max_tokens = 9\n",
+           "{}"));
+  EXPECT_EQ(model_.asked.temperature, 0.5);
+  EXPECT_EQ(model_.asked.seed, 7u);
+  EXPECT_EQ(model_.asked.tokens, 9);
+}
+
+TEST_F(TaskTest, BleuCountsTheBrevityOfTheAnswers) {
+  model_.answer = [](const std::string& prompt, uint64_t) { return prompt; };
+  const std::string task =
+      "kind = \"generate\"\nprompt = \"{{ p }}\"\nanswer = \"{{ a }}\"\njudge = \"bleu\"\n";
+  const auto bleu = [&](const std::string& answer, const std::string& reference) {
+    const nlohmann::json item = {{"p", answer}, {"a", reference}};
+    const TaskResult result = Run(Task(task, item.dump()));
+    EXPECT_EQ(result.metrics[0].name, "bleu");
+    return ValueOf(result.metrics[0]);
+  };
+  EXPECT_NEAR(bleu("a b c d e", "a b c d e"), 100, 1e-9);
+  EXPECT_NEAR(bleu("a b c d", "a b c d e f g h"), 100 * std::exp(1 - 8.0 / 4), 1e-9);
+  EXPECT_LT(bleu("a b c d e f g h", "a b c d"), 60);  // longer: the precisions alone
+}
+
+TEST_F(TaskTest, TheDelimiterAndSpacesOfThePromptBelongToTheChoice) {
+  std::string scored;
+  model_.log_prob = [&](char, char token) {
+    scored += token;
+    return -1.0;
+  };
+  const std::string choice = "kind = \"choice\"\nanswer = \"0\"\nchoices = [\"yes\", \"no\"]\n";
+  Run(Task(choice + "prompt = \"Q:  \"\n", "{}"));  // the delimiter is a space
+  EXPECT_EQ(scored, "   yes   no");
+  scored.clear();
+  Run(Task(choice + "prompt = \"Q:\"\ndelimiter = \"-\"\n", "{}"));
+  EXPECT_EQ(scored, "-yes-no");
+}
+
+// A tokenizer with <s> before a text, <e> as its end and <x>; a chat template.
+class SpecialTaskTest : public TaskTest {
+ protected:
+  SpecialTaskTest() {
+    auto document = nlohmann::json::parse(tokenizer_.ToJson());
+    int id = 256;
+    for (const char* content : {"<s>", "<e>", "<x>"}) {
+      document["added_tokens"].push_back({{"id", id++},
+                                          {"content", content},
+                                          {"single_word", false},
+                                          {"lstrip", false},
+                                          {"rstrip", false},
+                                          {"normalized", false},
+                                          {"special", true}});
+    }
+    Put("tokenizer.json", document.dump());
+    Put("tokenizer_config.json",
+        R"({"bos_token": "<s>", "eos_token": "<e>", "add_bos_token": true})");
+    Put("chat_template.jinja",
+        "{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}"
+        "{% if add_generation_prompt %}bot:{% endif %}");
+    own_ = text::LoadTokenizer(folder_ / "");
+    chat_ = text::FindChatTemplate(folder_ / "");
+  }
+  // The answer of the only item.
+  std::string Answer(ScriptedModel& model, const std::string& toml, const std::string& item) {
+    std::string answer;
+    const TaskConfig task = Task("kind = \"generate\"\nanswer = \"a\"\n" + toml, item);
+    RunTask(task, {.learner = model, .tokenizer = *own_, .chat = chat_.get()},
+            {.on_item = [&](const std::string& json) {
+              answer = nlohmann::json::parse(json)["answers"][0]["answer"];
+            }});
+    return answer;
+  }
+  std::unique_ptr<text::Tokenizer> own_;
+  std::shared_ptr<const text::ChatTemplate> chat_;
+};
+
+TEST_F(SpecialTaskTest, AnAnswerEndsAtTheEndTokenOrASpecialStop) {
+  ScriptedModel model(*own_, 64);
+  model.answer = [](const std::string&, uint64_t) { return "one<x>two<e>three"; };
+  EXPECT_EQ(Answer(model, "prompt = \"p\"\n", "{}"), "onetwo");
+  EXPECT_EQ(Answer(model, "prompt = \"p\"\nstop = [\"<x>\"]\n", "{}"), "one");
+}
+
+TEST_F(SpecialTaskTest, PromptsBeginAsTheModelKnowsThem) {
+  ScriptedModel model(*own_, 32);
+  model.answer = [](const std::string&, uint64_t) { return ""; };
+  Answer(model, "prompt = \"hello\"\n", "{}");
+  EXPECT_EQ(model.prompts.back(), "<s>hello");
+  Answer(model, "prompt = \"hello\"\nchat = true\n", "{}");
+  EXPECT_EQ(model.prompts.back(), "<s>user:hello;bot:");
+  const nlohmann::json item = {{"q", std::string(100, 'x') + "end"}};
+  Answer(model, "prompt = \"{{ q }}\"\nmax_tokens = 10\n", item.dump());
+  EXPECT_THAT(model.prompts.back(), testing::StartsWith("<s>xx"));
+  EXPECT_THAT(model.prompts.back(), testing::EndsWith("xend"));
+  EXPECT_EQ(own_->Encode(model.prompts.back()).size(), 22u);
 }
 
 TEST(TaskMetric, PairedItemsGiveANarrowerIntervalThanTwoAlone) {
