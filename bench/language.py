@@ -147,4 +147,5 @@ def main():
         names[options.name](folder, options.rounds)
 
 
-main()
+if __name__ == "__main__":
+    main()
