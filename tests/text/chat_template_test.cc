@@ -115,7 +115,7 @@ TEST(ChatTemplateGolden, TextRangesAndRefusalsAreThoseOfTransformers) {
 }
 
 TEST(ChatTemplate, ErrorsNameTheTemplateTheLineAndTheReason) {
-  const std::pair<const char*, const char*> kCases[] = {
+  const std::pair<const char*, const char*> cases[] = {
       {"a\n{{ raise_exception('roles must alternate') }}", "roles must alternate at t.jinja:2"},
       {"\n\n{{ x.y }}", "'x' is undefined at t.jinja:3"},
       {"{{ messages[0].tools.name }}", "no attribute 'tools'"},
@@ -137,7 +137,7 @@ TEST(ChatTemplate, ErrorsNameTheTemplateTheLineAndTheReason) {
       {"{{ 9223372036854775807 + 1 }}", "beyond 64 bits"},
       {"\xFF", "no UTF-8"},
   };
-  for (const auto& [source, part] : kCases) {
+  for (const auto& [source, part] : cases) {
     const std::string error = RenderError(source);
     EXPECT_NE(error.find(part), std::string::npos) << source << "\n" << error;
     EXPECT_EQ(error.find('\n'), std::string::npos) << error;
@@ -152,13 +152,14 @@ TEST(ChatTemplate, AnUnknownFilterInABranchThatIsNotTakenIsNoError) {
 TEST(ChatTemplate, HostileTemplatesEndInAnError) {
   const RenderOptions small{
       .limits = {.steps = 1'000'000, .memory_bytes = 1 << 20, .output_bytes = 1 << 16}};
-  const char* const kCases[] = {
+  // NOLINTBEGIN(bugprone-suspicious-missing-comma): long ones are two literals
+  const char* const cases[] = {
       "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
       "{% for a in range(99999) %}0123456789{% endfor %}",
       "{{ 'abc' * 1000000000 }}",
       "{{ [0] * 1000000000 }}",
-      "{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x + ns.x %}{% "
-      "endfor %}",
+      "{% set ns = namespace(x='a') %}{% for i in range(99) %}"
+      "{% set ns.x = ns.x + ns.x %}{% endfor %}",
       "{% set ns = namespace(x=[]) %}{% for i in range(999) %}{% set ns.x = [ns.x] %}{% endfor "
       "%}{{ ns.x }}",
       "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
@@ -168,7 +169,8 @@ TEST(ChatTemplate, HostileTemplatesEndInAnError) {
       "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns.x }}",
       "{% for i in range(99999) %}{% set x = namespace(a=1) %}{% endfor %}",
   };
-  for (const char* source : kCases) EXPECT_NE(RenderError(source, small), "") << source;
+  // NOLINTEND(bugprone-suspicious-missing-comma)
+  for (const char* source : cases) EXPECT_NE(RenderError(source, small), "") << source;
   // a template that nests without end is refused when it is parsed
   for (const std::string& open : {std::string("("), std::string("["), std::string("{1:"),
                                   std::string("not "), std::string("-"), std::string("f(")}) {
