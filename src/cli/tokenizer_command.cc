@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/command.h"
 #include "core/clock.h"
@@ -59,13 +60,11 @@ int Train(const TrainOptions& options) {
                      .where = "--special",
                      .expected = "--kind bpe"});
   }
-  for (size_t i = 0; i < options.special.size(); ++i) {
-    const std::string& token = options.special[i];
-    const bool again =
-        std::find(options.special.begin(), options.special.begin() + static_cast<std::ptrdiff_t>(i),
-                  token) != options.special.begin() + static_cast<std::ptrdiff_t>(i);
+  std::set<std::string> seen;
+  for (const std::string& token : options.special) {
+    const bool again = !seen.insert(token).second;
     if (!token.empty() && !again && text::FindInvalidUtf8(token) == std::string::npos) continue;
-    throw UserError({.what = fmt::format("special token {} is {}", i + 1,
+    throw UserError({.what = fmt::format("special token {} is {}", seen.size() + (again ? 1 : 0),
                                          token.empty() ? "empty"
                                          : again       ? "there twice"
                                                        : "no UTF-8"),

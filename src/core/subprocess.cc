@@ -25,6 +25,11 @@ namespace {
 constexpr int kPollMs = 10, kWatchMs = 2;
 constexpr int kCannotStart = 127;
 
+// Of what waitpid tells: as shells give it.
+int ExitCode(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 std::array<int, 2> Pipe() {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) == 0) return ends;
@@ -95,7 +100,7 @@ struct Watched {
   }
   if (program > 0) kill(-program, SIGKILL);
   KillChildren();
-  _exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+  _exit(ExitCode(status));
 }
 
 // ---- in the parent
@@ -188,7 +193,7 @@ SubprocessResult RunWithInput(std::span<const std::string> command, std::string_
   for (const int fd : {program.input, program.alive}) {
     if (fd >= 0) close(fd);
   }
-  result.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  result.exit_code = ExitCode(status);
   return result;
 }
 

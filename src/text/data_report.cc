@@ -164,18 +164,9 @@ void InspectLines(const DataConfig& config, Inspector& inspector, DataReport& re
       }
       Record record;
       const std::string text = ReplaceInvalidUtf8(line.text, report.counts.replaced_utf8);
-      const size_t at = config.separator.empty() ? 0 : text.find(config.separator);
-      if (at == std::string::npos) {
+      if (!ReadLine(text, config.separator, record)) {
         ++report.counts.bad_lines;
         continue;
-      }
-      const size_t prompt = config.separator.empty() ? 0 : at + config.separator.size();
-      if (prompt > 0) {
-        record.kind = RecordKind::kPromptCompletion;
-        record.prompt = text.substr(0, prompt);
-        record.completion = text.substr(prompt);
-      } else {
-        record.text = text;
       }
       record.extra = Json::object();
       ++report.counts.records;

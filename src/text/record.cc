@@ -299,6 +299,19 @@ Columns ReadColumns(const core::Table& table) {
   return columns;
 }
 
+bool ReadLine(std::string_view line, std::string_view separator, Record& record) {
+  if (separator.empty()) {
+    record.text = line;
+    return true;
+  }
+  const size_t at = line.find(separator);
+  if (at == std::string_view::npos) return false;
+  record.kind = RecordKind::kPromptCompletion;
+  record.prompt = line.substr(0, at + separator.size());
+  record.completion = line.substr(at + separator.size());
+  return true;
+}
+
 bool IsConversational(const Json& content) {
   return content.is_array() && !content.empty() && content[0].is_object() &&
          content[0].contains("role");

@@ -48,6 +48,10 @@ struct Record {
 bool ReadRecord(Json row, const Columns& columns, RecordKind wanted, Record& record,
                 Problem& problem);
 
+// A line that is no JSON: a text, or with a separator prompt (up to its end) and completion. False:
+// the separator is not there.
+bool ReadLine(std::string_view line, std::string_view separator, Record& record);
+
 // Whether content is a list of messages rather than text.
 bool IsConversational(const Json& content);
 

@@ -99,18 +99,10 @@ struct Lines {
 void AddLine(std::string_view line, const std::string& where, const DataConfig& config,
              const Tokenizer& tokenizer, Lines& out, TextCounts& counts) {
   Record record;
-  if (config.separator.empty()) {
-    record.text = line;
-  } else {
-    const size_t at = line.find(config.separator);
-    if (at == std::string_view::npos) {
-      throw UserError({.what = fmt::format("a line without the separator '{}'", config.separator),
-                       .where = where,
-                       .expected = "prompt, data.separator, completion"});
-    }
-    record.kind = RecordKind::kPromptCompletion;
-    record.prompt = line.substr(0, at + config.separator.size());
-    record.completion = line.substr(at + config.separator.size());
+  if (!ReadLine(line, config.separator, record)) {
+    throw UserError({.what = fmt::format("a line without the separator '{}'", config.separator),
+                     .where = where,
+                     .expected = "prompt, data.separator, completion"});
   }
   const SequenceOptions options = SequenceOptionsOf(config);
   Sequence sequence;

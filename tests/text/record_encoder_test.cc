@@ -214,19 +214,7 @@ TEST(CodecOf, ATokenizerWithoutAnEndTokenEndsWithALineBreak) {
 class CodecOfTest : public testing::Test {
  protected:
   CodecOfTest() {
-    auto document = nlohmann::json::parse(MakeByteTokenizer().ToJson());
-    for (const auto& [id, content] : {std::pair(256, "<s>"), std::pair(257, "<e>")}) {
-      document["added_tokens"].push_back({{"id", id},
-                                          {"content", content},
-                                          {"single_word", false},
-                                          {"lstrip", false},
-                                          {"rstrip", false},
-                                          {"normalized", false},
-                                          {"special", true}});
-    }
-    folder_.Write("tokenizer.json", document.dump());
-    folder_.Write("tokenizer_config.json",
-                  R"({"bos_token": "<s>", "eos_token": "<e>", "add_bos_token": true})");
+    WriteSpecialTokenizer(folder_.path());
     folder_.Write("chat_template.jinja",
                   "{{ k }}{% if tools %}[{{ tools | length }}]{% endif %}{% for m in messages %}"
                   "{{ m.role }}:{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"

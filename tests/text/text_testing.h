@@ -1,4 +1,5 @@
-// Helpers of the text tests: a temporary folder, and the message of an expected error.
+// Helpers of the text tests: a temporary folder, the message of an expected error, a tokenizer with
+// special tokens.
 #pragma once
 #include <unistd.h>
 
@@ -6,9 +7,12 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "core/error.h"
+#include "text/tokenizer.h"
 
 namespace pawl::text {
 
@@ -42,6 +46,25 @@ inline std::string UserErrorOf(const std::function<void()>& f) {
     return error.exit_code() == 2 ? error.what() : "not a user error: " + std::string(error.what());
   }
   return "";
+}
+
+// A special token as tokenizer.json has it.
+inline nlohmann::json Added(int64_t id, const std::string& content) {
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
+}
+
+// Files of a tokenizer of bytes with special tokens from id 256 on: <s>, which stands before a
+// text, <e>, which ends one, and `more`.
+inline void WriteSpecialTokenizer(const std::filesystem::path& folder,
+                                  std::initializer_list<const char*> more = {}) {
+  auto document = nlohmann::json::parse(MakeByteTokenizer().ToJson());
+  auto& added = document["added_tokens"];
+  added = {Added(256, "<s>"), Added(257, "<e>")};
+  for (const char* content : more) added.push_back(Added(256 + int64_t(added.size()), content));
+  std::ofstream(folder / "tokenizer.json") << document.dump();
+  std::ofstream(folder / "tokenizer_config.json")
+      << R"({"bos_token": "<s>", "eos_token": "<e>", "add_bos_token": true})";
 }
 
 }  // namespace pawl::text

@@ -29,10 +29,6 @@ Json Small() {
 std::unique_ptr<Tokenizer> Parse(const Json& document) {
   return ParseTokenizer(document.dump(), "t.json");
 }
-Json Added(int64_t id, const std::string& content) {
-  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
-          {"rstrip", false}, {"normalized", false}, {"special", true}};
-}
 
 TEST(CharTokenizer, IdsFollowTheCodePoints) {
   const auto tokenizer = Chars(

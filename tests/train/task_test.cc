@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "tests/text/text_testing.h"
 #include "train/task_runner.h"
 #include "train_testing.h"
 
@@ -409,20 +410,7 @@ TEST_F(TaskTest, TheDelimiterAndSpacesOfThePromptBelongToTheChoice) {
 class SpecialTaskTest : public TaskTest {
  protected:
   SpecialTaskTest() {
-    auto document = nlohmann::json::parse(tokenizer_.ToJson());
-    int id = 256;
-    for (const char* content : {"<s>", "<e>", "<x>"}) {
-      document["added_tokens"].push_back({{"id", id++},
-                                          {"content", content},
-                                          {"single_word", false},
-                                          {"lstrip", false},
-                                          {"rstrip", false},
-                                          {"normalized", false},
-                                          {"special", true}});
-    }
-    Put("tokenizer.json", document.dump());
-    Put("tokenizer_config.json",
-        R"({"bos_token": "<s>", "eos_token": "<e>", "add_bos_token": true})");
+    text::WriteSpecialTokenizer(folder_ / "", {"<x>"});
     Put("chat_template.jinja",
         "{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}"
         "{% if add_generation_prompt %}bot:{% endif %}");
