@@ -2,8 +2,10 @@
 // chunk of tokens it computes logits, log-probability of the target, entropy, asks a token-local
 // function for the loss's derivatives, turns the logits into their gradient in place, and adds the
 // products dX and dW (the fused linear cross entropy of Wijmans et al. 2024 and Liger, with any
-// token-local loss). Rows whose target is masked are not passed in at all. Bits do not depend on
-// the chunk size: every product is kernels/gemm.h, dW adds tokens in ascending order.
+// token-local loss). Without a loss no chunk is held either: logits live in blocks of 256 columns,
+// as long as a thread needs to add them up. Rows whose target is masked are not passed in at all.
+// Bits do not depend on the chunk size: every product is kernels/gemm.h, dW adds tokens in
+// ascending order.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -39,7 +41,8 @@ struct LmHeadArgs {
   float* dbias = nullptr;    // [vocab] added to; null
   int64_t chunk_rows = 0;    // tokens at once; 0: chosen so that the workspace stays small
 };
-// Workspace: chunk_rows * vocab floats and little else (LmHeadWorkspaceBytes), kept by the team.
+// Workspace: with a loss chunk_rows * vocab floats and little else (LmHeadWorkspaceBytes), without
+// one 3 floats per 256 columns of a row; kept by the team.
 // The loss is called on the caller's thread, once a chunk, ascending. A row whose derivatives are
 // both 0 adds exact zeros, whatever its logits. Throws where a target is no token.
 void LmHeadLoss(const LmHeadArgs& args, Team& team);

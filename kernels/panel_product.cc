@@ -96,30 +96,56 @@ void PackSomePanels(const PackPanelsArgs& args, int64_t k, int64_t depth, int64_
   });
 }
 
+// K block [k, k + depth) of panels [panel, panel + panels), rows packed into `a`; c: the panels'
+// first column.
+HWY_INLINE void SweepBlock(const PanelProductArgs& args, const RowTiles& tiles, const float* a,
+                           int64_t k, int64_t depth, int64_t panel, int64_t panels, float* c) {
+  const int64_t column = panel * kPanel;
+  const SweepArgs sweep{
+      .tiles = tiles,
+      .a = a,
+      .b = args.panels + panel * args.panel_bytes + k / StepsPerRow(args.type) * kPanelRowBytes,
+      .b_panel = args.panel_bytes,
+      .depth = depth,
+      .c = c,
+      .c_stride = args.c_stride,
+      .columns = std::min(panels * kPanel, args.n - column),
+      .bias = args.bias ? args.bias + column : nullptr,
+      .load = args.accumulate || k > 0};
+  if (args.type == WeightType::kBF16) {
+    Sweep<BF16Panel>(sweep);
+  } else {
+    Sweep<F32Panel>(sweep);
+  }
+}
+
 // Rows [row, row + rows) and panels [panel, panel + panels) of a product, in blocks of K.
 void ProductItem(const PanelProductArgs& args, int64_t row, int64_t rows, int64_t panel,
                  int64_t panels, int64_t k_block, float* scratch) {
   const RowTiles tiles = TilesOf(rows);
-  const int64_t column = panel * kPanel;
+  float* c = args.c + row * args.c_stride + panel * kPanel;
   for (int64_t k = 0; k == 0 || k < args.k; k += k_block) {
     const int64_t depth = std::min(k_block, args.k - k);
     PackRows(Advance(args.a, row, k), tiles, depth, args.alpha, scratch);
-    const SweepArgs sweep{
-        .tiles = tiles,
-        .a = scratch,
-        .b = args.panels + panel * args.panel_bytes + k / StepsPerRow(args.type) * kPanelRowBytes,
-        .b_panel = args.panel_bytes,
-        .depth = depth,
-        .c = args.c + row * args.c_stride + column,
-        .c_stride = args.c_stride,
-        .columns = std::min(panels * kPanel, args.n - column),
-        .bias = args.bias ? args.bias + column : nullptr,
-        .load = args.accumulate || k > 0};
-    if (args.type == WeightType::kBF16) {
-      Sweep<BF16Panel>(sweep);
-    } else {
-      Sweep<F32Panel>(sweep);
+    SweepBlock(args, tiles, scratch, k, depth, panel, panels, c);
+  }
+}
+
+// All rows are packed first, K block after K block, then swept strip by strip.
+void StripItem(const PanelProductArgs& args, int64_t strip_panels, int64_t k_block, float* scratch,
+               const UseStrip& use) {
+  const RowTiles tiles = TilesOf(args.m);
+  for (int64_t k = 0; k < args.k; k += k_block) {
+    PackRows(Advance(args.a, 0, k), tiles, std::min(k_block, args.k - k), args.alpha,
+             scratch + k * args.m);
+  }
+  for (int64_t panel = 0; panel * kPanel < args.n; panel += strip_panels) {
+    for (int64_t k = 0; k == 0 || k < args.k; k += k_block) {
+      SweepBlock(args, tiles, scratch + k * args.m, k, std::min(k_block, args.k - k), panel,
+                 strip_panels, args.c);
     }
+    const int64_t column = panel * kPanel;
+    use(column, std::min<int64_t>(strip_panels * kPanel, args.n - column));
   }
 }
 
@@ -131,6 +157,7 @@ HWY_AFTER_NAMESPACE();
 namespace pawl::kernels {
 HWY_EXPORT(PackSomePanels);
 HWY_EXPORT(ProductItem);
+HWY_EXPORT(StripItem);
 namespace {
 // Rows of an item: a block of them, kMaxKBlock deep, stays in the second-level cache.
 constexpr int64_t kBlockRows = 96;
@@ -210,6 +237,13 @@ void PanelProduct(const PanelProductArgs& args, Team& team) {
     HWY_DYNAMIC_DISPATCH(ProductItem)
     (args, row, rows, panel, std::min(cut.panels, panels - panel), k_block, scratch);
   });
+}
+
+void ProductInStrips(const PanelProductArgs& args, int64_t strip_panels, float* scratch,
+                     const UseStrip& use) {
+  if (args.m == 0 || args.n == 0) return;
+  HWY_DYNAMIC_DISPATCH(StripItem)
+  (args, strip_panels, PartSize(args.k, kMaxKBlock, 4), scratch, use);
 }
 
 }  // namespace pawl::kernels

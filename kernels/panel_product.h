@@ -5,6 +5,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "kernels/linear.h"
 
@@ -44,5 +45,13 @@ struct PanelProductArgs {
   bool accumulate = false;      // start from c
 };
 void PanelProduct(const PanelProductArgs& args, Team& team);
+
+// The same product on the calling thread, for who wants its outputs while they are in the cache:
+// they come in strips of `strip_panels` panels, each computed into c [m, strip_panels * 16] over
+// the last one, then used. scratch: StripScratchFloats(m, k) floats.
+using UseStrip = std::function<void(int64_t first_column, int64_t columns)>;
+void ProductInStrips(const PanelProductArgs& args, int64_t strip_panels, float* scratch,
+                     const UseStrip& use);
+constexpr size_t StripScratchFloats(int64_t m, int64_t k) { return static_cast<size_t>(m * k) + 4; }
 
 }  // namespace pawl::kernels
