@@ -56,6 +56,9 @@ HWY_INLINE float Scale(const LogitRowsArgs& args, float* z, int64_t columns) {
   return hn::GetLane(hn::MaxOfLanes(kTag, largest));
 }
 
+// exp(x) for x <= 0, 0 below -86.6: one rounding more than Exp, in half its time.
+HWY_INLINE Vec ExpOf(Vec x) { return Exp2(hn::Mul(x, Constant(1.44269504f))); }
+
 // kKeep: e is left where the logits were.
 template <bool kEntropy, bool kKeep>
 HWY_INLINE LogitBlockSums SumBlock(const LogitRowsArgs& args, float* z, int64_t columns) {
@@ -65,7 +68,7 @@ HWY_INLINE LogitBlockSums SumBlock(const LogitRowsArgs& args, float* z, int64_t 
   float sums[2] = {};
   RowSums<kSums>(columns, sums, [&](int64_t i, auto part, Vec* sum) PAWL_INLINE_LAMBDA {
     const Vec shifted = hn::Sub(LoadPart(z + i, part), Constant(top));
-    const Vec e = Keep(Exp(shifted), part);
+    const Vec e = Keep(ExpOf(shifted), part);
     if constexpr (kKeep) StorePart(e, z + i, part);
     sum[0] = hn::Add(sum[0], e);
     if constexpr (kEntropy) {
@@ -82,7 +85,7 @@ LogitBlockSums OneBlock(const LogitRowsArgs& args, float* z, int64_t columns, bo
                       : SumBlock<false, false>(args, z, columns);
 }
 
-HWY_INLINE float ExpOne(float x) { return hn::GetLane(Exp(Constant(x))); }
+HWY_INLINE float ExpOne(float x) { return hn::GetLane(ExpOf(Constant(x))); }
 
 void FinishRow(const LogitRowsArgs& args, int64_t r, const LogitBlockSums* blocks, float target) {
   const int64_t count = NumLogitBlocks(args.vocab);
