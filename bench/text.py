@@ -234,6 +234,13 @@ def perplexity(args):
                       "ratio": round(min(v for who, v in best.items() if who != "pawl") / best["pawl"], 2)}))
 
 
+PEAK_OF_CHILD = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def memory(args):
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = pathlib.Path(folder) / "big.jsonl"
@@ -248,11 +255,9 @@ def memory(args):
         for what, command in (("pawl data inspect", [args.build / "pawl", "data", "inspect", path, "--json"]),
                               ("checked and drawn from: data_bench", [args.build / "bench/data_bench", path])):
             begin = time.perf_counter()
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            _, status, usage = os.wait4(process.pid, 0)
-            if status != 0:
-                sys.exit(f"{what} failed")
-            print(json.dumps({"what": what, "gigabytes": gigabytes, "peak_mb": round(usage.ru_maxrss * 1024 / 1e6, 1),
+            # a process inherits its parent's peak: it is started by one that has hardly any
+            peak = subprocess.run([sys.executable, "-c", PEAK_OF_CHILD, *command], check=True, capture_output=True, text=True)
+            print(json.dumps({"what": what, "gigabytes": gigabytes, "peak_mb": round(int(peak.stdout) * 1024 / 1e6, 1),
                               "seconds": round(time.perf_counter() - begin, 1)}), flush=True)
 
 

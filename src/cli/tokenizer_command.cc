@@ -71,6 +71,13 @@ int Train(const TrainOptions& options) {
                      .where = "--special",
                      .expected = "texts that differ"});
   }
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json"}) {
+    if (!fs::exists(fs::path(options.out) / name)) continue;
+    throw UserError({.what = fmt::format("'{}' holds a {} already", options.out, name),
+                     .where = "--out",
+                     .expected = "a folder without a tokenizer",
+                     .hint = "models may need that one: choose another, or remove it"});
+  }
   std::vector<std::string> texts;
   for (const std::string& file : options.files) {
     texts.push_back(text::PlainText(text::DataFile(file, "files").ReadAll()));

@@ -389,7 +389,13 @@ TEST_F(LanguageCli, ATokenizerIsTrainedAndUsed) {
   EXPECT_EQ(Json::parse(Text("run/model/config.json"))["vocab_size"], 280);
   EXPECT_NEAR(Loss({"run/model", "--data", "held_out.txt", "--context", "24"}),
               Json::parse(Text("run/summary.json"))["eval_loss"].get<double>(), 1e-9);
+  // a folder that has one is not written over
+  EXPECT_EQ(Pawl({"tokenizer", "train", "held_out.txt", "--out", "tok", "--vocab", "280"}), 2);
+  EXPECT_NE(Text("err.txt").find("'tok' holds a tokenizer.json already at --out"),
+            std::string::npos)
+      << Text("err.txt");
   // another one in its place is no resume
+  fs::remove_all(folder_ / "tok");
   ASSERT_EQ(Pawl({"tokenizer", "train", "held_out.txt", "--out", "tok", "--vocab", "280"}), 0);
   Arguments resume = train;
   resume.insert(resume.end(), {"--resume", "--set", "total_updates=40"});

@@ -2,12 +2,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "core/error.h"
 #include "tests/text/text_testing.h"
+#include "train/task_items.h"
 #include "train/task_runner.h"
 #include "train_testing.h"
 
@@ -450,6 +452,20 @@ TEST_F(SpecialTaskTest, PromptsBeginAsTheModelKnowsThem) {
   EXPECT_THAT(model.prompts.back(), testing::StartsWith("<s>xx"));
   EXPECT_THAT(model.prompts.back(), testing::EndsWith("xend"));
   EXPECT_EQ(own_->Encode(model.prompts.back()).size(), 22u);
+}
+
+TEST(ShippedTasks, AllAreReadAndTheirTemplatesParse) {
+  int files = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(PAWL_SOURCE_DIR) + "/configs/tasks")) {
+    const TaskConfig task = ReadTask(entry.path(), {});
+    for (const std::string& text : {task.prompt, task.answer, task.program, task.text}) {
+      EXPECT_NO_THROW(ItemTemplate(text, "a template")) << entry.path();
+    }
+    EXPECT_FALSE(task.kind == TaskKind::kGenerate && task.prompt.empty()) << entry.path();
+    ++files;
+  }
+  EXPECT_GE(files, 4);
 }
 
 TEST(TaskMetric, PairedItemsGiveANarrowerIntervalThanTwoAlone) {
