@@ -37,8 +37,9 @@ void CheckDecoding(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
     TokenStream stream(tokenizer, options);
     std::string streamed;
     for (const int32_t id : ids) {
-      streamed += stream.Push(id);
-      Require(FindInvalidUtf8(streamed) == std::string_view::npos);
+      const std::string piece = stream.Push(id);
+      Require(FindInvalidUtf8(piece) == std::string_view::npos);
+      streamed += piece;
     }
     Require(streamed + stream.Finish() == text);
   }
