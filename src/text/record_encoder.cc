@@ -257,6 +257,7 @@ Fit FitSequence(Sequence& sequence, const SequenceOptions& options) {
     }
     sequence.tokens.resize(static_cast<size_t>(options.max_tokens));
     sequence.is_target.resize(static_cast<size_t>(options.max_tokens));
+    sequence.prompt = std::min(sequence.prompt, options.max_tokens);
   }
   if (std::ranges::find(sequence.is_target, 1) == sequence.is_target.end())
     return Fit::kNothingToLearn;

@@ -146,6 +146,7 @@ TEST(FitSequence, CutsDropsOrRefuses) {
   const auto fit = [](const std::string& line, const SequenceOptions& options, std::string* shown) {
     Sequence sequence = EncodeSequence(RecordOf(line), TestCodec(), options);
     const Fit result = FitSequence(sequence, options);
+    EXPECT_LE(sequence.prompt, std::ssize(sequence.tokens));
     *shown = Shown(sequence);
     return result;
   };
@@ -155,6 +156,7 @@ TEST(FitSequence, CutsDropsOrRefuses) {
   EXPECT_EQ(fit(line, {.max_tokens = 5}, &shown), Fit::kTruncated);
   EXPECT_EQ(shown, "^pqXY");
   EXPECT_EQ(fit(line, {.max_tokens = 3}, &shown), Fit::kNothingToLearn);
+  EXPECT_EQ(fit(line, {.max_tokens = 2}, &shown), Fit::kNothingToLearn);  // within the prompt
   EXPECT_EQ(fit(line, {.max_tokens = 5, .long_records = LongLine::kDrop}, &shown), Fit::kTooLong);
   EXPECT_THAT(
       UserErrorOf([&] { fit(line, {.max_tokens = 5, .long_records = LongLine::kRefuse}, &shown); }),
