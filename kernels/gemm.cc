@@ -7,8 +7,6 @@
 
 namespace pawl::kernels {
 namespace {
-// Floats of the right operand that are packed at a time: a share of the last-level cache.
-constexpr int64_t kPackedFloats = int64_t{2} << 20;
 // Columns at a time where K is large, so that the packed left operand is used often enough.
 constexpr int64_t kMinColumns = 1024;
 }  // namespace

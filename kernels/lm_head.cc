@@ -97,9 +97,7 @@ void AddGradients(const LmHeadArgs& args, int64_t first, int64_t n, const float*
 
 // Tokens that are scored together, without a loss: the weights are packed once for all of them.
 constexpr int64_t kScoredRows = 4096;
-constexpr int64_t kItemRows = 96;                    // of a thread's item, at most
-constexpr int64_t kStripPanels = kLogitBlock / 16;   // of a block of logits
-constexpr int64_t kPackedFloats = int64_t{2} << 20;  // of the weights at a time
+constexpr int64_t kStripPanels = kLogitBlock / 16;  // of a block of logits
 
 // Sums of some blocks of a few rows, as their logits come.
 struct ScoredItem {

@@ -159,8 +159,6 @@ HWY_EXPORT(PackSomePanels);
 HWY_EXPORT(ProductItem);
 HWY_EXPORT(StripItem);
 namespace {
-// Rows of an item: a block of them, kMaxKBlock deep, stays in the second-level cache.
-constexpr int64_t kBlockRows = 96;
 constexpr int64_t kMaxKBlock = 512;
 constexpr int64_t kItemsOfThread = 3, kLeastPanels = 32;
 // Up to this many rows the weights are read once, as streams as long as possible: no K blocks.
@@ -182,7 +180,7 @@ struct Cut {
   int64_t rows, panels;
 };
 Cut CutProduct(int64_t rows, int64_t panels, int threads) {
-  if (threads == 1) return {Ceil(rows, Ceil(rows, kBlockRows)), panels};
+  if (threads == 1) return {Ceil(rows, Ceil(rows, kItemRows)), panels};
   // few rows: as many items as keep every thread reading long streams
   if (rows <= kStreamedRows) {
     const int64_t part = Ceil(panels, int64_t{threads} * 4);
@@ -191,7 +189,7 @@ Cut CutProduct(int64_t rows, int64_t panels, int threads) {
   // Row blocks of nearly equal height, as many as the threads can share evenly; of each, some
   // panels, so that a thread that was held up does not keep the others waiting for long, but not
   // too few: every item packs its rows anew.
-  int64_t blocks = Ceil(rows, kBlockRows);
+  int64_t blocks = Ceil(rows, kItemRows);
   if (blocks > 1) blocks = Ceil(blocks, threads) * threads;
   const int64_t parts = std::min(Ceil(int64_t{threads} * kItemsOfThread, blocks),
                                  std::max(Ceil(threads, blocks), panels / kLeastPanels));

@@ -12,6 +12,10 @@
 namespace pawl::kernels {
 
 constexpr size_t kPanelRowBytes = 64;  // 16 lanes of 32 bits
+// Floats of a right operand that is packed on the way, at a time: a share of the last-level cache.
+constexpr int64_t kPackedFloats = int64_t{2} << 20;
+// Rows of an item: packed, a K block of them stays in the second-level cache.
+constexpr int64_t kItemRows = 96;
 
 // K steps that a row of a panel holds: float32 one, bfloat16 two as lanes (k, k + 1).
 constexpr int StepsPerRow(WeightType type) { return type == WeightType::kBF16 ? 2 : 1; }
